@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_BASE_TEXT_H
+#define SKEP_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Text that an intruder may have chosen, made safe for an operator's terminal:
+ * C0 (but tab only if keep_tab), DEL, C1, invalid UTF-8 and the bidirectional
+ * controls (U+061C U+200E U+200F U+202A-202E U+2066-2069) become \xNN of their
+ * bytes. Writes at most cap bytes including the final NUL; returns the length
+ * written without it. Never fails; what does not fit is left out whole.
+ */
+size_t text_safe(char *dst, size_t cap, const void *src, size_t n, bool keep_tab);
+
+/* Copies src into dst[cap]; false (and dst untouched) if it does not fit. */
+bool text_copy(char *dst, size_t cap, const char *src);
+
+/* A honeynet's, network's or honeypot's name: [a-z0-9][a-z0-9-]{0,30}. Names
+ * become file names and interface names: nothing else is let through. */
+bool text_is_name(const char *s);
+
+/* "64M", "10k", "1G" (powers of 1024) -> bytes. false if not of that form. */
+bool text_bytes(const char *s, uint64_t *out);
+
+/* "30s", "5m", "2h", "7d" -> seconds. */
+bool text_seconds(const char *s, uint64_t *out);
+
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_PROTO_PROTO_H
+#define SKEP_PROTO_PROTO_H
+
+#include "model/addr.h"
+#include "model/model.h"
+#include "proto/role.h"
+#include "proto/verdict.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Every message that processes exchange, as a table: who may send it to whom,
+ * how large it is, how many fds travel with it, and in which states of the
+ * receiver it is legal. proto/msg refuses whatever the table does not list, so
+ * that a handler sees only messages of the right size from the right sender.
+ *
+ * A request carries a 64-bit id; every answer carries the same id. Nobody
+ * blocks on an answer.
+ */
+
+/* Life of a process as seen by its commander, and the only order in which it
+ * moves: the state machine is monotone. */
+enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
+#define STATE_ANY (STATE_INIT | STATE_RUN | STATE_DRAIN)
+#define STATE_UP (STATE_INIT | STATE_RUN)
+
+/* X(name, payload struct or msg_empty, variable tail bytes allowed, max fds, from, to, states of the receiver) */
+#define MESSAGES(X)                                                                                                    \
+	/* cli -> super; every one is answered by any number of REP_* and one REP_END */                               \
+	X(CMD_APPLY, cmd_apply, 0, 2, CLI, SUPER, STATE_UP) /* fds: model, YAML source */                              \
+	X(CMD_DOWN, cmd_down, 0, 0, CLI, SUPER, STATE_ANY)                                                             \
+	X(CMD_PS, cmd_ps, 0, 0, CLI, SUPER, STATE_ANY)                                                                 \
+	X(CMD_MACHINE, cmd_machine, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
+	X(CMD_CONSOLE, cmd_console, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
+	X(CMD_LAB, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                             \
+	X(REP_PROGRESS, rep_progress, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
+	X(REP_NET, rep_net, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
+	X(REP_HONEYPOT, rep_honeypot, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
+	X(REP_THREAD, rep_thread, 0, 0, SUPER, CLI, STATE_ANY)                                                         \
+	X(REP_FDS, rep_fds, 0, 4, SUPER, CLI, STATE_ANY)                                                               \
+	X(REP_END, rep_end, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
+	/* super -> priv: the verbs; each is answered by one PRIV_DONE */                                              \
+	X(PRIV_SPAWN, priv_spawn, 0, 8, SUPER, PRIV, STATE_UP)                                                         \
+	X(PRIV_LAB, priv_lab, 0, 0, SUPER, PRIV, STATE_UP) /* answer's fd: the port */                                 \
+	X(PRIV_LAB_DEL, priv_lab, 0, 0, SUPER, PRIV, STATE_ANY)                                                        \
+	X(PRIV_LAB_FDS, msg_empty, 0, 0, SUPER, PRIV, STATE_RUN) /* answer's fds: user ns, net ns, mount ns */         \
+	X(PRIV_DISK, priv_disk, 0, 0, SUPER, PRIV, STATE_ANY)    /* answer's fds: overlay, base */                     \
+	X(PRIV_VMM, priv_vmm, 0, 8, SUPER, PRIV, STATE_UP)       /* fds: frames, console, control, overlay, base */    \
+	X(PRIV_KILL, priv_kill, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
+	X(PRIV_INSPECT, priv_inspect, 0, 0, SUPER, PRIV, STATE_ANY) /* PRIV_THREAD..., then done */                    \
+	X(PRIV_RUN, msg_empty, 0, 0, SUPER, PRIV, STATE_INIT)       /* start-up is over */                             \
+	X(PRIV_QUIT, msg_empty, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
+	X(PRIV_DONE, priv_done, 0, 4, PRIV, SUPER, STATE_ANY)                                                          \
+	X(PRIV_THREAD, rep_thread, 0, 0, PRIV, SUPER, STATE_ANY)                                                       \
+	X(PRIV_EXITED, priv_exited, 0, 0, PRIV, SUPER, STATE_ANY)                                                      \
+	/* super -> gateway; each is answered by one GW_DONE */                                                        \
+	X(GW_PORT, gw_port, 0, 3, SUPER, GATEWAY, STATE_UP) /* fds: port, ring, eventfd */                             \
+	X(GW_PORT_DEL, gw_port_del, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                   \
+	X(GW_POLICY, gw_policy, 0, 1, SUPER, GATEWAY, STATE_UP) /* fd: gw_policy_entry[n] */                           \
+	X(GW_STATS, msg_empty, 0, 0, SUPER, GATEWAY, STATE_ANY) /* GW_PORT_STATS..., then done */                      \
+	X(GW_QUIT, msg_empty, 0, 0, SUPER, GATEWAY, STATE_ANY)  /* ends every flow, then exits */                      \
+	X(GW_DONE, done, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                              \
+	X(GW_PORT_STATS, gw_port_stats, 0, 0, GATEWAY, SUPER, STATE_ANY)                                               \
+	X(GW_SEEN, gw_seen, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                           \
+	X(GW_PORT_DOWN, gw_seen, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                      \
+	/* super -> evidence; each is answered by one EV_DONE */                                                       \
+	X(EV_CONF, ev_conf, 0, 0, SUPER, EVIDENCE, STATE_UP)                                                           \
+	X(EV_RING, ev_ring, 0, 2, SUPER, EVIDENCE, STATE_UP)          /* fds: ring, eventfd */                         \
+	X(EV_RING_DEL, ev_ring_del, 0, 0, SUPER, EVIDENCE, STATE_ANY) /* drains it first */                            \
+	X(EV_SOURCE, ev_source_add, 0, 1, SUPER, EVIDENCE, STATE_UP)  /* fd: a vmm's socket */                         \
+	X(EV_FILE, ev_file, 0, 1, SUPER, EVIDENCE, STATE_UP)          /* fd: keep this whole, e.g. the YAML */         \
+	X(EV_QUIT, msg_empty, 0, 0, SUPER, EVIDENCE, STATE_ANY)       /* drains, closes, then done */                  \
+	X(EV_DONE, done, 0, 0, EVIDENCE, SUPER, STATE_ANY)                                                             \
+	X(EV_STATE, ev_state, 0, 0, EVIDENCE, SUPER, STATE_ANY)                                                        \
+	/* records, no answer */                                                                                       \
+	X(EV_EVENT, ev_event, 0, 0, SUPER, EVIDENCE, STATE_ANY)                                                        \
+	X(EV_VMM_EVENT, ev_event, 0, 0, VMM, EVIDENCE, STATE_ANY)                                                      \
+	X(EV_CONSOLE, ev_console, 16384, 0, VMM, EVIDENCE, STATE_ANY)                                                  \
+	/* super -> vmm; each is answered by one VMM_DONE */                                                           \
+	X(VMM_PREPARE, vmm_prepare, 0, 2, SUPER, VMM, STATE_INIT) /* fds: overlay, base */                             \
+	X(VMM_START, vmm_start, 0, 3, SUPER, VMM, STATE_UP)       /* fds: console, control, pidfd */                   \
+	X(VMM_OP, vmm_op, 0, 0, SUPER, VMM, STATE_RUN)                                                                 \
+	X(VMM_CONSOLE, cmd_console, 0, 1, SUPER, VMM, STATE_RUN) /* fd: the operator's end */                          \
+	X(VMM_QUIT, msg_empty, 0, 0, SUPER, VMM, STATE_ANY)                                                            \
+	X(VMM_DONE, done, 0, 0, VMM, SUPER, STATE_ANY)                                                                 \
+	X(VMM_STATE, vmm_state, 0, 0, VMM, SUPER, STATE_ANY)
+
+enum msg_type {
+	MSG_NONE,
+#define X(name, type, tail, fds, from, to, states) MSG_##name,
+	MESSAGES(X)
+#undef X
+	    MSG_COUNT
+};
+
+struct msg_empty {
+	uint32_t zero;
+};
+
+/* Answer of gateway, evidence and vmm. */
+struct done {
+	int32_t status; /* 0 or negative errno */
+	uint32_t pad;
+	char text[ERR_TEXT];
+};
+
+/* ---- cli ---------------------------------------------------------------- */
+
+struct cmd_apply {
+	uint32_t flags;
+	uint32_t pad;
+};
+struct cmd_down {
+	uint32_t force; /* 1: kill machines at once instead of asking them to halt */
+	uint32_t pad;
+};
+struct cmd_ps {
+	uint32_t verbose; /* 1: REP_THREAD lines too */
+	uint32_t pad;
+};
+enum machine_verb { MACHINE_START, MACHINE_STOP, MACHINE_PAUSE, MACHINE_RESUME, MACHINE_RESET, MACHINE_VERB_COUNT };
+struct cmd_machine {
+	uint32_t verb;
+	uint32_t force;
+	char honeypot[NAME_CAP];
+};
+#define CONSOLE_READONLY 1u
+#define CONSOLE_TAKE 2u /* take the keyboard from whoever has it */
+struct cmd_console {
+	uint32_t flags;
+	uint32_t pad;
+	char honeypot[NAME_CAP];
+};
+
+struct rep_progress {
+	uint32_t step, steps;
+	char text[248];
+};
+struct rep_net {
+	char name[NAME_CAP];               /* of the honeynet */
+	char evidence[256];                /* path of the evidence directory */
+	char mode[16];                     /* "root" or "rootless" */
+	int32_t gateway_pid, evidence_pid; /* 0 = dead */
+	int32_t super_pid, priv_pid;
+	int32_t evidence_state; /* 0 or the negative errno with which it stopped */
+	uint32_t pad;
+	uint64_t started; /* ns, realtime */
+	uint64_t frames_in, frames_forwarded, frames_dropped;
+	uint64_t frames_recorded;
+};
+enum machine_state {
+	MACHINE_ABSENT,
+	MACHINE_STOPPED,
+	MACHINE_STARTING,
+	MACHINE_RUNNING,
+	MACHINE_PAUSED,
+	MACHINE_STOPPING,
+	MACHINE_FAILED,
+	MACHINE_STATE_COUNT
+};
+const char *machine_state_name(unsigned s);
+struct rep_honeypot {
+	char name[NAME_CAP];
+	char network[NAME_CAP];
+	char image[NAME_CAP];
+	uint32_t backend;
+	uint32_t state;
+	uint32_t naddrs, pad;
+	struct addr addrs[MODEL_ADDRS];
+	uint8_t mac[6];
+	uint8_t pad2[2];
+	int32_t vmm_pid; /* the VMM's main process on the host; 0 = none */
+	int32_t handler_pid;
+	uint64_t memory;   /* configured, bytes */
+	uint64_t rss, pss; /* of the VMM and its children, bytes; 0 = unknown */
+	uint64_t up_since; /* ns, realtime; 0 = not running */
+	uint32_t restarts; /* early boot failures that were tried again */
+	uint32_t jail;     /* JAIL_* bits that are in force */
+	char detail[160];  /* why it failed, or empty */
+};
+#define JAIL_USERNS 1u
+#define JAIL_MOUNTS 2u
+#define JAIL_PIDNS 4u
+#define JAIL_NETNS 8u
+#define JAIL_LANDLOCK 16u
+#define JAIL_SECCOMP 32u
+#define JAIL_CAPS 64u
+#define JAIL_CGROUP 128u
+#define JAIL_OWN_UID 256u
+struct rep_thread {
+	char honeypot[NAME_CAP]; /* or the role's name for skep's own processes */
+	char role[16];           /* "vmm", "gateway", ... */
+	char comm[16];
+	int32_t pid, tid;
+	uint32_t uid;
+	int32_t seccomp; /* as in /proc/PID/status; -1 unknown */
+	int32_t no_new_privs;
+	uint32_t nfds;
+	uint64_t capbnd, capeff;
+	char fds[256]; /* "0:/dev/null 3:socket 4:/cow" , cut with "..." */
+};
+struct rep_fds {
+	uint32_t kind; /* of what: 0 console, 1 lab */
+	uint32_t pad;
+};
+struct rep_end {
+	int32_t status; /* 0 or negative errno */
+	uint32_t pad;
+	char text[ERR_TEXT];
+};
+
+/* ---- priv --------------------------------------------------------------- */
+
+struct priv_spawn {
+	uint32_t role; /* ROLE_GATEWAY, ROLE_EVIDENCE, ROLE_VMM */
+	uint32_t slot; /* of the honeypot, for ROLE_VMM */
+};
+struct priv_lab {
+	uint32_t net; /* network slot */
+	uint32_t nrouters, nlab, pad;
+	struct addr routers[2];           /* with the network's prefix length: put on the interface */
+	struct addr lab[MODEL_LAB_ADDRS]; /* prefixes that the lab plays */
+};
+enum disk_op { DISK_CREATE, DISK_OPEN, DISK_RESET, DISK_REMOVE };
+struct priv_disk {
+	uint32_t op; /* CREATE: keeps an overlay that is there; RESET: empties it */
+	uint32_t slot;
+	char honeypot[NAME_CAP];
+	char image[NAME_CAP];
+};
+struct priv_vmm {
+	uint32_t slot;
+	uint32_t backend;
+	uint64_t memory; /* bytes */
+	uint32_t cpus, pad;
+	uint8_t mac[6];
+	uint8_t pad2[2];
+	char honeypot[NAME_CAP];
+};
+struct priv_kill {
+	uint32_t what; /* ROLE_VMM with vmm=0: the handler; vmm=1: the VMM; or ROLE_GATEWAY, ... */
+	uint32_t slot;
+	uint32_t vmm;
+	uint32_t pad;
+};
+struct priv_inspect {
+	uint32_t everything; /* threads too, not only memory */
+	uint32_t slot;       /* PRIV_ALL = all and skep's own processes */
+};
+#define PRIV_ALL 0xffffffffu
+struct priv_done {
+	int32_t status;
+	int32_t pid;
+	uint32_t jail;     /* JAIL_* in force, for PRIV_VMM */
+	uint32_t kind;     /* for PRIV_LAB: enum port_kind of the fd */
+	uint64_t rss, pss; /* for PRIV_INSPECT of one slot */
+	char text[ERR_TEXT];
+};
+struct priv_exited {
+	uint32_t role;
+	uint32_t slot;
+	uint32_t vmm;        /* 1: the VMM itself, not its handler */
+	int32_t wait_status; /* as from waitpid(2) */
+	int32_t pid, pad;
+};
+
+/* ---- gateway ------------------------------------------------------------ */
+
+enum port_kind {
+	PORT_SEQPACKET, /* AF_UNIX socketpair, one frame per datagram (UML) */
+	PORT_TAP,       /* IFF_TAP | IFF_NO_PI */
+	PORT_PACKET,    /* AF_PACKET raw socket bound to an interface that we own */
+	PORT_KIND_COUNT
+};
+/* Port ids: 0..MODEL_HONEYPOTS-1 honeypot slots, then one uplink port per network slot. */
+#define PORT_UPLINK(net) (MODEL_HONEYPOTS + (net))
+#define PORTS_MAX (MODEL_HONEYPOTS + MODEL_NETS)
+struct gw_port {
+	uint16_t port;
+	uint16_t net; /* network slot: ports of one network see each other */
+	uint8_t kind;
+	uint8_t uplink; /* 1: towards the intruders */
+	uint8_t mac[6]; /* of a honeypot port */
+	uint32_t naddrs, pad;
+	struct addr addrs[MODEL_ADDRS]; /* with the network's prefix length */
+	struct addr routers[2];         /* for honeypots: their default routers; family 0 = none */
+	char name[NAME_CAP];
+};
+struct gw_port_del {
+	uint16_t port, pad[3];
+};
+struct gw_policy {
+	uint32_t n; /* entries in the memfd */
+	uint32_t generation;
+};
+struct gw_policy_entry {
+	uint16_t port, pad[3];
+	struct policy policy;
+};
+struct gw_port_stats {
+	uint16_t port, pad;
+	uint32_t flows;
+	uint64_t frames_in, bytes_in;   /* came in at this port */
+	uint64_t frames_out, bytes_out; /* sent to this port */
+	uint64_t forwarded, dropped;    /* verdicts on what came in */
+	uint64_t lost;                  /* dropped because they could not be recorded */
+	uint64_t by_reason[REASON_COUNT];
+};
+struct gw_seen { /* first frame ever from a honeypot's own MAC; or its socket hung up */
+	uint16_t port, pad[3];
+};
+
+/* ---- evidence ----------------------------------------------------------- */
+
+struct ev_conf {
+	char honeynet[NAME_CAP];
+	char version[32];
+	struct evidence_conf conf;
+};
+struct ev_ring {
+	uint16_t port, net;
+	uint8_t uplink, kind, mac[6];
+	uint32_t naddrs;
+	struct addr addrs[MODEL_ADDRS];
+	char name[NAME_CAP]; /* honeypot's, or "uplink-NET" */
+	char network[NAME_CAP];
+};
+struct ev_ring_del {
+	uint16_t port, pad[3];
+};
+struct ev_source_add {
+	uint32_t slot, pad;
+	char honeypot[NAME_CAP];
+};
+struct ev_file {
+	char name[NAME_CAP]; /* plain file name, e.g. "honeynet" */
+	uint64_t size;
+};
+/* 0: writing. Else the negative errno with which writing stopped for good. */
+struct ev_state {
+	int32_t status;
+	uint32_t pad;
+	char text[ERR_TEXT];
+};
+struct ev_event {
+	uint64_t time;    /* ns, realtime; 0 = when it arrives */
+	uint64_t request; /* request id of the operator's command; 0 = none */
+	uint32_t uid;     /* of the operator; only with request */
+	uint32_t pad;
+	char type[16];           /* EVE event_type: "machine", "policy", "evidence", "operator" */
+	char eventid[48];        /* "skep.machine.running" */
+	char honeypot[NAME_CAP]; /* or empty */
+	char message[256];
+};
+struct ev_console {
+	uint64_t time;
+	uint32_t slot;
+	uint32_t dir; /* 0 guest's output, 1 operator's input */
+		      /* bytes follow */
+};
+
+/* ---- vmm ---------------------------------------------------------------- */
+
+/* Who the honeypot is: what goes into its overlay before the first boot. */
+struct vmm_prepare {
+	uint32_t slot;
+	uint32_t backend;
+	uint64_t memory;
+	uint32_t cpus, boot_seconds;
+	uint32_t naddrs, fresh; /* fresh 1: the overlay is empty, the identity must be written */
+	struct addr addrs[MODEL_ADDRS];
+	struct addr routers[2];
+	uint8_t mac[6];
+	uint8_t pad[2];
+	char honeynet[NAME_CAP];
+	char honeypot[NAME_CAP];
+	char hostname[HOSTNAME_CAP];
+};
+struct vmm_start {
+	uint32_t zero, pad;
+};
+enum vmm_op_kind { VMM_OP_PAUSE, VMM_OP_RESUME, VMM_OP_HALT, VMM_OP_KILLED, VMM_OP_COUNT };
+struct vmm_op {
+	uint32_t op, pad;
+};
+enum vmm_event { VMM_BOOTING, VMM_CONTROL_UP, VMM_PANIC, VMM_HALTED, VMM_CONSOLE_GONE, VMM_EVENT_COUNT };
+struct vmm_state {
+	uint32_t event, pad;
+	char text[160];
+};
+
+/* ---- the table ---------------------------------------------------------- */
+
+struct proto_rule {
+	const char *name;
+	uint32_t min, max; /* payload bytes */
+	uint8_t fds;       /* at most */
+	uint8_t from, to;  /* enum role */
+	uint8_t states;    /* STATE_* of the receiver */
+};
+
+/* NULL if there is no such type. */
+const struct proto_rule *proto_rule(uint32_t type);
+
+/* 0, or -EPROTO with the reason: is a message of this type, size and number of
+ * fds, from `from`, legal for `to` in `state`? */
+int proto_check(uint32_t type, uint32_t len, int nfds, enum role from, enum role to, unsigned state, struct err *e);
+
+#endif

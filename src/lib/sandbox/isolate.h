@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_SANDBOX_ISOLATE_H
+#define SKEP_SANDBOX_ISOLATE_H
+
+#include "base/err.h"
+#include "proto/role.h"
+
+/*
+ * Puts one of skep's own processes into the smallest place in which it can do
+ * its work. Called by the role itself once it holds its fds and has allocated
+ * what it needs, before it reads the first untrusted byte. Cannot be undone.
+ *
+ * In force afterwards, per role (table in isolate.c): own user, mount, net,
+ * ipc, uts namespaces with an empty read-only root; empty capability sets and
+ * bounding set; no_new_privs; Landlock with nothing allowed but what is below
+ * `dirfd` (evidence); rlimits; a seccomp filter that kills the process on any
+ * other call; not dumpable.
+ */
+struct isolate_opts {
+	int dirfd; /* -1, or the one directory that the role may write below */
+};
+
+int isolate_role(enum role role, const struct isolate_opts *o, struct err *e);
+
+/* What of it the running kernel offers, for `skep doctor`; and the Landlock ABI
+ * (0 = none). */
+struct isolate_probe {
+	int userns;  /* 0 or negative errno */
+	int seccomp; /* 0 or negative errno */
+	int landlock_abi;
+};
+void isolate_probe(struct isolate_probe *out);
+
+#endif
