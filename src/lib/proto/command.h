@@ -2,6 +2,8 @@
 #ifndef SKEP_PROTO_COMMAND_H
 #define SKEP_PROTO_COMMAND_H
 
+#include <stddef.h>
+
 /*
  * Every operator command, once. The command line, the man page, the shell
  * completion (and the HTTP API later) all come from this table: the cli maps
@@ -35,7 +37,30 @@ struct command {
 
 extern const struct command command_table[]; /* ends with name NULL */
 
+/* Options that every command has. Ends with name NULL. */
+extern const struct command_opt command_common[];
+
+/*
+ * text: paragraphs are separated by an empty line; a line that begins with two
+ * spaces is an example and stays as it is. Names of options stand as --name,
+ * so that a test can tell whether they exist.
+ */
+
 /* Finds the longest match of argv[0..] ("image build", "up"); *words is how many words it took. */
 const struct command *command_find(int argc, char **argv, int *words);
+
+/* The option of c (or a common one) of that long name, or that letter if name
+ * is NULL; NULL if there is none. len: of name, which need not be terminated. */
+const struct command_opt *command_opt(const struct command *c, const char *name, size_t len, char letter);
+
+/* Which of two words somebody meant: the command, or the option of c, that is
+ * nearest to what was typed (at most two changes away, fewer for short words).
+ * NULL if nothing is near. */
+const char *command_near(const char *typed);
+const char *command_opt_near(const struct command *c, const char *typed);
+
+/* Edits (insert, delete, replace, swap of neighbours) from a to b; words over
+ * 31 bytes count as far apart. */
+unsigned command_distance(const char *a, const char *b);
 
 #endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: ISC */
+#include "proto/command.h"
+
+#include <string.h>
+
+#define OPTS(...)                                                                                                      \
+	(const struct command_opt[])                                                                                   \
+	{                                                                                                              \
+		__VA_ARGS__,                                                                                           \
+		{                                                                                                      \
+			0                                                                                              \
+		}                                                                                                      \
+	}
+#define JSON_OPT                                                                                                       \
+	{                                                                                                              \
+		0, "json", OPT_FLAG, NULL, "Print JSON instead of text"                                                \
+	}
+#define FORCE_OPT(text)                                                                                                \
+	{                                                                                                              \
+		'f', "force", OPT_FLAG, NULL, text                                                                     \
+	}
+/* What events, flows and pcap filter by. */
+#define FILTER_OPTS                                                                                                    \
+	{ 'f', "follow", OPT_FLAG, NULL, "Keep printing what is added, until Ctrl-C" },                                \
+	    { 'H', "honeypot", OPT_STRING, "NAME", "Only this honeypot; may be given more than once" },                \
+	    { 0, "since", OPT_STRING, "TIME",                                                                          \
+	      "Only from TIME on: RFC 3339 as in 2026-05-01T12:00:00Z, or an age as in 10m" },                         \
+	    { 0, "until", OPT_STRING, "TIME", "Only before TIME" },                                                    \
+	    { 0, "verdict", OPT_STRING, "VERDICT", "Only what was decided so: forward or drop" },                      \
+	{                                                                                                              \
+		0, "reason", OPT_STRING, "REASON", "Only what was decided for this reason, as in limit-tcp"            \
+	}
+#define DIR_OPT                                                                                                        \
+	{                                                                                                              \
+		0, "dir", OPT_STRING, "DIR", "Read this evidence directory instead of a honeynet's own"                \
+	}
+
+const struct command_opt command_common[] = {
+	{ 'h', "help", OPT_FLAG, NULL, "Show what the command does" },
+	{ 'q', "quiet", OPT_FLAG, NULL, "Print errors only, no progress and no remarks" },
+	{ 0 },
+};
+
+const struct command command_table[] = {
+	{ .name = "check",
+	  .args = "FILE",
+	  .brief = "check a honeynet file",
+	  .text =
+	      "Reads FILE, a honeynet in YAML (see skep.yaml(5)), and prints every problem as FILE:LINE:COL: what is "
+	      "wrong. It starts nothing. Without a problem it prints a summary, with the policy in words.\n\n"
+	      "Images that the file names and that are not there are problems too.\n\n"
+	      "  skep check examples/self-contained.yaml",
+	  .opts = OPTS(JSON_OPT),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_FILE,
+	  .perm = PERM_NONE },
+	{ .name = "up",
+	  .args = "FILE",
+	  .brief = "start a honeynet, or apply its changed file",
+	  .text =
+	      "Starts the honeynet that FILE describes. If it runs already, only what differs is changed; if a step of "
+	      "the change fails, the steps before it are undone and the honeynet is as it was. A start that fails "
+	      "leaves "
+	      "nothing behind but its evidence.\n\n"
+	      "Two of them for one honeynet at the same time do not mix: the second waits for the first.\n\n"
+	      "Started by root, each virtual machine gets a uid of its own and control groups. Started by an ordinary "
+	      "user, all runs in a user namespace; skep doctor says what this computer allows.",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_FILE,
+	  .perm = PERM_OPERATE },
+	{ .name = "down",
+	  .args = "NAME",
+	  .brief = "stop a honeynet",
+	  .text = "Halts every machine of the honeynet NAME, then its gateway and its evidence. Evidence and the "
+		  "honeypots' "
+		  "disks stay. If the honeynet does not run, that is said and is no failure.",
+	  .opts = OPTS(FORCE_OPT("Kill the machines at once instead of asking them to halt")),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_OPERATE },
+	{ .name = "ps",
+	  .args = "[NAME]",
+	  .brief = "show running honeynets and their honeypots",
+	  .text =
+	      "One line for each honeypot of each running honeynet, or of NAME only: state, backend, address, memory "
+	      "(used on this computer, and given), time since it came up, and what of its jail is in force.\n\n"
+	      "JAIL is \"full\" if every layer is in force; else it names what is missing.\n\n"
+	      "With --verbose, one line for each thread of each process follows: its user, whether system call "
+	      "filtering "
+	      "(seccomp 2), no_new_privs and an empty capability bounding set are in force, and its open files.",
+	  .opts = OPTS({ 'v', "verbose", OPT_FLAG, NULL, "Show every process and thread too" }, JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
+	{ .name = "console",
+	  .args = "HONEYPOT",
+	  .brief = "attach to a honeypot's serial console",
+	  .text =
+	      "Connects this terminal to the serial console of HONEYPOT; Ctrl-] detaches. What was printed before is "
+	      "shown first. Several may attach at the same time: the first one types, the others watch.\n\n"
+	      "HONEYPOT is its name; where two running honeynets have one of that name, it is NET/HONEYPOT.\n\n"
+	      "Whoever owns the honeypot decides which bytes come out of its console, and control sequences can do "
+	      "harm to "
+	      "some terminals. By default, therefore, only cursor movement, colours and line editing pass, and all "
+	      "else "
+	      "is shown as \\xNN. With --raw every byte goes to your terminal, which full-screen programs may need.\n\n"
+	      "If standard input is not a terminal, its bytes are typed into the console, and the command ends when "
+	      "the "
+	      "input has ended and the console has been silent for --wait seconds.",
+	  .opts =
+	      OPTS({ 'r', "readonly", OPT_FLAG, NULL, "Only watch" },
+		   { 't', "take", OPT_FLAG, NULL, "Take the keyboard from whoever has it" },
+		   { 0, "raw", OPT_FLAG, NULL, "Pass every byte of the guest to this terminal" },
+		   { 0, "safe", OPT_FLAG, NULL, "Show every control byte but newline and tab as \\xNN" },
+		   { 'w', "wait", OPT_SECONDS, "TIME", "Without a terminal: how long to wait for output, as in 5s" }),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "start",
+	  .args = "HONEYPOT...",
+	  .brief = "start stopped honeypots",
+	  .text = "Starts honeypots that were stopped or have failed, with the disk that they had.",
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "stop",
+	  .args = "HONEYPOT...",
+	  .brief = "stop honeypots",
+	  .text = "Asks the honeypots to halt. Their disks stay as they are. A machine that does not halt in time is "
+		  "killed.",
+	  .opts = OPTS(FORCE_OPT("Kill the machine at once, as when the power goes")),
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "pause",
+	  .args = "HONEYPOT...",
+	  .brief = "freeze honeypots in memory",
+	  .text = "Stops the honeypots' processors; memory and disk stay. skep resume lets them run on.",
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "resume",
+	  .args = "HONEYPOT...",
+	  .brief = "let paused honeypots run on",
+	  .text = "Undoes skep pause.",
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "reset",
+	  .args = "HONEYPOT...",
+	  .brief = "put honeypots back to their clean image",
+	  .text =
+	      "Kills the machines, discards all that was written to their disks, and starts them again from the clean "
+	      "image. Evidence stays.",
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "lab",
+	  .args = "NAME -- CMD...",
+	  .brief = "run a command as the intruder",
+	  .text = "Runs CMD in the lab of the honeynet NAME: the network namespace that plays the outside world. CMD "
+		  "sees the "
+		  "honeypots as an intruder would and has no other network. The exit status is that of CMD.\n\n"
+		  "  skep lab demo -- nmap 192.0.2.10",
+	  .min_args = 2,
+	  .max_args = -1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_OPERATE },
+	{ .name = "events",
+	  .args = "[NAME]",
+	  .brief = "read recorded events",
+	  .text = "Prints the events of the honeynet NAME: machines that started or failed, what data control decided, "
+		  "what "
+		  "operators did. NAME may be left out if there is only one honeynet. With --json each line is an "
+		  "object in "
+		  "the EVE format.",
+	  .opts = OPTS(FILTER_OPTS, { 't', "type", OPT_STRING, "TYPE", "Only this event type, as in machine" },
+		       { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
+	{ .name = "flows",
+	  .args = "[NAME]",
+	  .brief = "read recorded conversations",
+	  .text =
+	      "Prints the conversations of the honeynet NAME: who with whom, how much, and what data control decided "
+	      "and "
+	      "why. NAME may be left out if there is only one honeynet. With --json each line is an object in the EVE "
+	      "format.",
+	  .opts = OPTS(FILTER_OPTS, { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
+	{ .name = "pcap",
+	  .args = "[NAME]",
+	  .brief = "read recorded frames",
+	  .text = "Writes the recorded frames of the honeynet NAME as one pcapng stream, each with its verdict and "
+		  "reason, or "
+		  "lists them as text on a terminal. NAME may be left out if there is only one honeynet.\n\n"
+		  "  skep pcap demo --verdict drop --write - | tshark -r -",
+	  .opts = OPTS(FILTER_OPTS, { 'w', "write", OPT_STRING, "FILE", "Write pcapng to FILE; - is standard output" },
+		       { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
+	{ .name = "image build",
+	  .args = "RECIPE...",
+	  .brief = "build honeypot images from recipes",
+	  .text = "Builds each RECIPE: a name of a recipe that came with skep, or a directory with a recipe in it. "
+		  "What was "
+		  "built before from the same recipe is used again, without the network.",
+	  .opts = OPTS({ 'n', "name", OPT_STRING, "NAME", "Call the image NAME instead of by its recipe" },
+		       FORCE_OPT("Build again even if nothing changed")),
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_IMAGE,
+	  .perm = PERM_OPERATE },
+	{ .name = "image list",
+	  .args = "",
+	  .brief = "list honeypot images",
+	  .text = "Lists the images that are there, with size, recipe and content hash, and the recipes that could be "
+		  "built.",
+	  .opts = OPTS(JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 0,
+	  .kind = ARG_NONE,
+	  .perm = PERM_READ },
+	{ .name = "image import",
+	  .args = "NAME FILE",
+	  .brief = "make a disk file an image",
+	  .text = "Copies FILE, a raw disk with one ext4 file system and no partitions, to the image NAME.",
+	  .opts = OPTS(FORCE_OPT("Replace an image of that name")),
+	  .min_args = 2,
+	  .max_args = 2,
+	  .kind = ARG_FILE,
+	  .perm = PERM_OPERATE },
+	{ .name = "doctor",
+	  .args = "",
+	  .brief = "say what this computer can do",
+	  .text = "Tries what skep needs and prints one line for each: OK, WARN (works with less), or MISSING, with "
+		  "the command "
+		  "that mends it. The exit status is 1 if something needed is missing.",
+	  .opts = OPTS(JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 0,
+	  .kind = ARG_NONE,
+	  .perm = PERM_NONE },
+	{ .name = "backends",
+	  .args = "",
+	  .brief = "say which backend can do what",
+	  .text = "A backend is the software that runs a honeypot. Prints for each what it can do, and why it cannot "
+		  "do the "
+		  "rest.",
+	  .opts = OPTS(JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 0,
+	  .kind = ARG_NONE,
+	  .perm = PERM_NONE },
+	{ .name = "help",
+	  .args = "[COMMAND]",
+	  .brief = "show help on a command",
+	  .text = "Without a COMMAND, lists them all.",
+	  .min_args = 0,
+	  .max_args = 2,
+	  .kind = ARG_COMMAND,
+	  .perm = PERM_NONE },
+	{ 0 },
+};
+
+/* How many of argv's words c's name takes, 0 if it is not c. */
+static int words_of(const struct command *c, int argc, char **argv)
+{
+	const char *p = c->name;
+	int i = 0;
+	for (;;) {
+		size_t n = strcspn(p, " ");
+		if (i >= argc || strlen(argv[i]) != n || memcmp(argv[i], p, n) != 0)
+			return 0;
+		i++;
+		if (!p[n])
+			return i;
+		p += n + 1;
+	}
+}
+
+const struct command *command_find(int argc, char **argv, int *words)
+{
+	const struct command *best = NULL;
+	int most = 0;
+	for (const struct command *c = command_table; c->name; c++) {
+		int n = words_of(c, argc, argv);
+		if (n > most) {
+			most = n;
+			best = c;
+		}
+	}
+	if (best)
+		*words = most;
+	return best;
+}
+
+static const struct command_opt *in(const struct command_opt *o, const char *name, size_t len, char letter)
+{
+	for (; o && o->name; o++)
+		if (name ? strlen(o->name) == len && !memcmp(o->name, name, len) : letter && o->letter == letter)
+			return o;
+	return NULL;
+}
+
+const struct command_opt *command_opt(const struct command *c, const char *name, size_t len, char letter)
+{
+	const struct command_opt *o = in(c ? c->opts : NULL, name, len, letter);
+	return o ? o : in(command_common, name, len, letter);
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+unsigned command_distance(const char *a, const char *b)
+{
+	enum { CAP = 32 };
+	size_t n = strlen(a), m = strlen(b);
+	if (n >= CAP || m >= CAP)
+		return CAP;
+	/* Damerau's distance with optimal string alignment, three rows. */
+	unsigned row[3][CAP];
+	unsigned *two = row[0], *one = row[1], *now = row[2];
+	for (size_t j = 0; j <= m; j++)
+		one[j] = (unsigned)j;
+	memcpy(two, one, sizeof(row[0]));
+	for (size_t i = 1; i <= n; i++) {
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= m; j++) {
+			unsigned differ = a[i - 1] != b[j - 1];
+			now[j] = least(least(one[j] + 1, now[j - 1] + 1), one[j - 1] + differ);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				now[j] = least(now[j], two[j - 2] + 1);
+		}
+		unsigned *gone = two;
+		two = one;
+		one = now;
+		now = gone;
+	}
+	return one[m];
+}
+
+struct near {
+	const char *typed, *best;
+	unsigned distance;
+};
+
+static void try_word(struct near *s, const char *word)
+{
+	unsigned d = command_distance(s->typed, word);
+	size_t n = strlen(word);
+	unsigned most = n <= 3 ? 1 : 2;
+	if (d <= most && d < s->distance && d < n) {
+		s->distance = d;
+		s->best = word;
+	}
+}
+
+const char *command_near(const char *typed)
+{
+	struct near s = { typed, NULL, ~0u };
+	for (const struct command *c = command_table; c->name; c++)
+		try_word(&s, c->name);
+	return s.best;
+}
+
+const char *command_opt_near(const struct command *c, const char *typed)
+{
+	struct near s = { typed, NULL, ~0u };
+	for (const struct command_opt *o = c ? c->opts : NULL; o && o->name; o++)
+		try_word(&s, o->name);
+	for (const struct command_opt *o = command_common; o->name; o++)
+		try_word(&s, o->name);
+	return s.best;
+}
