@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: ISC
+"""Proof that the tests can fail. tests/mutants/*.txt: `NAME  TEST  what it
+breaks`. `#ifdef MUTANT_NAME` in the source breaks one invariant; TEST, a meson
+test or scenario/FILE, passes without it and must fail with it.
+
+Everything is built once. For a mutant only the objects whose sources mention
+it are compiled again, with the define, and what depends on them is linked; then
+they are made clean again."""
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+
+from . import builds, scenario
+
+DEFINE = re.compile(r"\bMUTANT_([A-Z0-9_]+)\b")
+
+
+def listed(r):
+    out = []
+    for path in sorted((r.top / "tests" / "mutants").glob("*.txt")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            words = line.split("#", 1)[0].split(None, 2)
+            if words:
+                out.append((f"{path.name}:{number}", *(words + ["", ""])[:3]))
+    return out
+
+
+def mentioned(r):
+    """mutant -> files that mention it"""
+    out = {}
+    for path in sorted((r.top / "src").rglob("*.[ch]")):
+        for name in set(DEFINE.findall(path.read_text(encoding="utf-8", errors="replace"))):
+            out.setdefault(name, set()).add(path.resolve())
+    return out
+
+
+def dependencies(r, d):
+    """object -> files it was compiled from, as ninja knows them"""
+    out, current = {}, None
+    for line in r.cmd(["ninja", "-C", d, "-t", "deps"])[1].splitlines():
+        if line.startswith("    "):
+            if current is not None:
+                out[current].add((d / line.strip()).resolve())
+        elif ": #deps" in line:
+            current = line.split(": #deps")[0]
+            out[current] = set()
+    return out
+
+
+def run(r):
+    lines, where = listed(r), mentioned(r)
+    missing = sorted(set(where) - {x[1] for x in lines})
+    r.check("every MUTANT_ in src is listed in tests/mutants", not missing, "not listed: " + " ".join(missing))
+    lines = [x for x in lines if r.wanted(x[1])]
+    if not lines:
+        r.skipped("mutants", "none listed")
+        return
+    d = builds.build(r, "mutants", "gcc", "-Dbuildtype=debug", "-Doptimization=0", label="build for mutants")
+    if not d:
+        return
+    commands = {x["output"]: x for x in json.loads((d / "compile_commands.json").read_text(encoding="utf-8"))}
+    tests = {t["name"]: t for t in json.loads(r.cmd(["meson", "introspect", "--tests", d])[1])}
+    deps = dependencies(r, d)
+    honest = {}
+    for place, name, test, what in lines:
+        label = f"{name} is caught by {test}"
+        if name not in where:
+            r.failed(label, f"{place}: no MUTANT_{name} in src")
+        elif not test.startswith("scenario/") and test not in tests:
+            r.failed(label, f"{place}: no such meson test: {test}")
+        else:
+            one(r, d, commands, deps, where[name], name, test, what, label, honest)
+
+
+def fails(r, d, test):
+    """(True if the test fails, output)"""
+    if test.startswith("scenario/"):
+        return scenario.mutant(r, d / "src" / "skep", test.split("/", 1)[1])
+    log = d / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    _, out = r.cmd(["meson", "test", "-C", d, "--no-rebuild", test], timeout=300)
+    if not log.exists():
+        return None, out
+    results = [json.loads(x) for x in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    text = "".join((t.get("stdout") or "") + (t.get("stderr") or "") for t in results)
+    return any(t["result"] in ("FAIL", "ERROR", "TIMEOUT") for t in results), text or out
+
+
+def one(r, d, commands, deps, sources, name, test, what, label, honest):
+    if test not in honest:
+        bad, out = fails(r, d, test)
+        honest[test] = bad is False
+        if bad is not False:
+            honest[test] = out
+    if honest[test] is not True:
+        r.failed(label, f"{test} does not even pass without the mutant\n{honest[test]}")
+        return
+    objects = [o for o, files in deps.items() if files & sources and o in commands]
+    status, out = 0, ""
+    try:
+        for o in objects:
+            argv = shlex.split(commands[o]["command"]) + [f"-DMUTANT_{name}", "-Wno-error"]
+            status, out = r.cmd(argv, cwd=commands[o]["directory"])
+            if status != 0:
+                break
+        if not objects:
+            status, out = 1, "no object is built from the files that mention it"
+        if status == 0:
+            status, out = r.cmd(["ninja", "-C", d, "-j", str(r.o.jobs)], timeout=600)
+        if status != 0:
+            r.failed(label, f"the mutant does not build\n{out}")
+            return
+        bad, out = fails(r, d, test)
+        if bad:
+            r.passed(label)
+        else:
+            r.failed(label, f"the test passed although it is broken: {what}\n{out}")
+    finally:
+        for o in objects:
+            pathlib.Path(d, o).unlink(missing_ok=True)
+        r.cmd(["ninja", "-C", d, "-j", str(r.o.jobs)], timeout=600)
