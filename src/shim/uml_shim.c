@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Preloaded into Debian's /usr/bin/linux.uml (dynamically linked, so that its
+ * calls of libc go through the PLT). Theory of operation:
+ *
+ * 1. Registers. UML 6.1 saves and restores a guest process's FPU state with
+ *    PTRACE_GETREGSET/SETREGSET of NT_X86_XSTATE and a buffer of 2696 bytes. A
+ *    host with AMX has 11008 bytes, and SETREGSET refuses anything else than the
+ *    whole area. We put UML's part in front of a zeroed area of the full size and
+ *    clear the two AMX bits (17 XTILECFG, 18 XTILEDATA) in xstate_bv: "not in use".
+ * 2. PTRACE_O_EXITKILL. Without it a killed UML leaves its guest's processes
+ *    behind, running as processes of the host.
+ * 3. close(2) of an inherited fd does nothing. UML closes the frame socket when
+ *    the guest sets its interface down, and the console when its last reader
+ *    leaves; nobody could give them back.
+ * 4. The management console (mconsole) works on an inherited, connected DGRAM
+ *    socket instead of a socket with a path, so that the jail can deny socket(2)
+ *    and bind(2). A request's sender has no address (length 0), so UML's reply
+ *    goes to the peer by itself; only notifications name a path, which we drop.
+ *
+ * Nothing here is a protection against the guest: whoever owns the guest's
+ * kernel owns this code as well. Without the libraries' help on purpose: it
+ * runs on UML's small kernel stacks.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* lib/sandbox/uml_args.h has the same numbers. */
+#define FD_FRAMES 3
+#define FD_CONSOLE 4
+#define FD_CONTROL 5
+
+#define XSTATE_BV 512 /* offset of the bit vector in an XSAVE area (Intel SDM vol. 1, 13.4.2) */
+#define XSTATE_AMX (UINT64_C(3) << 17)
+#define XSTATE_MAX 16384
+
+/* linux/ptrace.h's name; UML uses the old number for a forked guest process. */
+#define PTRACE_OLDSETOPTIONS 21
+
+/* UML calls ptrace from one thread only and is not preemptible: one buffer is
+ * enough, and its kernel stacks are too small for it. */
+static _Alignas(64) uint8_t area[XSTATE_MAX];
+static size_t host_xstate; /* bytes of the host's area, 0 = not asked yet */
+static bool active, has_control;
+static uint64_t control_dups; /* bit n: fd n is a dup of FD_CONTROL */
+
+/* Only in the kernel itself: it is linked at 0x60000000, and a helper program
+ * that it may start is not. */
+__attribute__((constructor)) static void init(void)
+{
+	unsigned long entry = getauxval(AT_ENTRY);
+	active = entry >= 0x60000000UL && entry < 0x70000000UL;
+#ifdef SHIM_TEST
+	active = true;
+#endif
+	int type = 0;
+	socklen_t len = sizeof(type);
+	has_control =
+	    active && !syscall(SYS_getsockopt, FD_CONTROL, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
+}
+
+static bool is_dup(int fd)
+{
+	return fd >= 0 && fd < 64 && (control_dups >> fd & 1);
+}
+
+static void forget_amx(uint8_t *buf, size_t n)
+{
+	uint64_t bv;
+	if (n < XSTATE_BV + sizeof(bv))
+		return;
+	memcpy(&bv, buf + XSTATE_BV, sizeof(bv));
+	bv &= ~XSTATE_AMX;
+	memcpy(buf + XSTATE_BV, &bv, sizeof(bv));
+}
+
+static long set_xstate(long pid, const struct iovec *part)
+{
+	if (!host_xstate) {
+		struct iovec all = { area, sizeof(area) };
+		if (syscall(SYS_ptrace, (long)PTRACE_GETREGSET, pid, (long)NT_X86_XSTATE, &all) < 0)
+			return -1;
+		host_xstate = all.iov_len;
+	}
+	if (part->iov_len >= host_xstate || host_xstate > sizeof(area))
+		return syscall(SYS_ptrace, (long)PTRACE_SETREGSET, pid, (long)NT_X86_XSTATE, part);
+	memset(area, 0, host_xstate);
+	memcpy(area, part->iov_base, part->iov_len);
+	forget_amx(area, host_xstate);
+	struct iovec all = { area, host_xstate };
+	return syscall(SYS_ptrace, (long)PTRACE_SETREGSET, pid, (long)NT_X86_XSTATE, &all);
+}
+
+static long get_xstate(long pid, struct iovec *part)
+{
+	long r = syscall(SYS_ptrace, (long)PTRACE_GETREGSET, pid, (long)NT_X86_XSTATE, part);
+	if (r >= 0)
+		forget_amx(part->iov_base, part->iov_len);
+	return r;
+}
+
+long ptrace(enum __ptrace_request request, ...)
+{
+	va_list ap;
+	va_start(ap, request);
+	long pid = va_arg(ap, int);
+	void *addr = va_arg(ap, void *);
+	void *data = va_arg(ap, void *);
+	va_end(ap);
+
+	/* The system call stores the word; libc's function returns it. */
+	if (request == PTRACE_PEEKTEXT || request == PTRACE_PEEKDATA || request == PTRACE_PEEKUSER) {
+		long word;
+		if (syscall(SYS_ptrace, (long)request, pid, addr, &word) < 0)
+			return -1;
+		errno = 0;
+		return word;
+	}
+	if (active && request == PTRACE_SETREGSET && (long)addr == NT_X86_XSTATE)
+		return set_xstate(pid, data);
+	if (active && request == PTRACE_GETREGSET && (long)addr == NT_X86_XSTATE)
+		return get_xstate(pid, data);
+#ifndef MUTANT_SHIM_NO_EXITKILL
+	if (active && (request == PTRACE_SETOPTIONS || (int)request == PTRACE_OLDSETOPTIONS))
+		data = (void *)((uintptr_t)data | PTRACE_O_EXITKILL);
+#endif
+	return syscall(SYS_ptrace, (long)request, pid, addr, data);
+}
+
+int close(int fd)
+{
+#ifndef MUTANT_SHIM_CLOSES
+	if (active && fd >= FD_FRAMES && fd <= FD_CONTROL)
+		return 0;
+#endif
+	if (is_dup(fd))
+		control_dups &= ~(UINT64_C(1) << fd);
+	return (int)syscall(SYS_close, fd);
+}
+
+int socket(int domain, int type, int protocol)
+{
+	if (!has_control || domain != AF_UNIX || (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != SOCK_DGRAM)
+		return (int)syscall(SYS_socket, domain, type, protocol);
+	int fd = (int)syscall(SYS_fcntl, FD_CONTROL, F_DUPFD_CLOEXEC, FD_CONTROL + 1);
+	if (fd >= 64) {
+		syscall(SYS_close, fd);
+		errno = EMFILE;
+		return -1;
+	}
+	if (fd >= 0)
+		control_dups |= UINT64_C(1) << fd;
+	return fd;
+}
+
+int bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (is_dup(fd))
+		return 0;
+	return (int)syscall(SYS_bind, fd, addr, len);
+}
+
+ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len)
+{
+	if (is_dup(fd)) {
+		/* Never wait for a handler that does not read. */
+		to = NULL;
+		len = 0;
+		flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
+	}
+	return syscall(SYS_sendto, fd, buf, n, flags, to, len);
+}
