@@ -27,6 +27,12 @@ bool addr_overlap(const struct addr *x, const struct addr *y);
 bool addr_equal(const struct addr *x, const struct addr *y); /* address bytes only */
 bool addr_host_bits(const struct addr *net);                 /* true if bits beyond plen are set */
 
+struct addr addr_net(const struct addr *a);    /* host bits cleared; plen stays */
+struct addr addr_last(const struct addr *net); /* all host bits set: IPv4's broadcast address */
+/* Why no host may own an address of a ("multicast", ...), or NULL. */
+const char *addr_special(const struct addr *a);
+
+/* Six pairs of hex digits, with ':' or '-' between them. */
 bool mac_parse(const char *s, uint8_t out[6]);
 const char *mac_text(const uint8_t mac[6], char buf[MAC_TEXT]);
 /* A unicast MAC under a real server vendor's prefix, derived from the two names

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+#include "model/keys.h"
+
+#include "model/rules.h"
+
+#define AT(type, field) .offset = offsetof(struct type, field)
+#define INT(type, field) AT(type, field), .size = sizeof(((struct type *)0)->field)
+
+static const char *const allow_deny[] = { "allow", "deny", NULL };
+static const char *const deny_allow[] = { "deny", "allow", NULL };
+/* In the order of enum backend_kind. */
+static const char *const backend_words[] = { "uml", "qemu", "bochs", "vmware", "libvirt", "vmware-cmd", NULL };
+
+static const struct key network_keys[] = {
+	{ "v4", KEY_PREFIX, PLACE_NET_V4, .min = 4, AT(network, v4) },
+	{ "v6", KEY_PREFIX, PLACE_NET_V6, .min = 6, AT(network, v6) },
+	{ "router", KEY_ROUTERS },
+	{ NULL },
+};
+
+static const struct key uplink_keys[] = {
+	{ "lab", KEY_LAB, PLACE_UPLINK, .required = true },
+	{ "interface", KEY_LATER },
+	{ "nat", KEY_LATER },
+	{ NULL },
+};
+
+static const struct key rate_keys[] = {
+	{ "tcp", KEY_RATE, .offset = LIMIT_CLASS_TCP * sizeof(struct limit) },
+	{ "udp", KEY_RATE, .offset = LIMIT_CLASS_UDP * sizeof(struct limit) },
+	{ "icmp", KEY_RATE, .offset = LIMIT_CLASS_ICMP * sizeof(struct limit) },
+	{ "other", KEY_RATE, .offset = LIMIT_CLASS_OTHER * sizeof(struct limit) },
+	{ NULL },
+};
+
+static const struct key flow_budget_keys[] = {
+	{ "bytes", KEY_AMOUNT, .min = 1, .max = BUDGET_BYTES_MAX, .unlimited = true },
+	{ "packets", KEY_COUNT, .min = 1, .max = BUDGET_PACKETS_MAX, .unlimited = true },
+	{ NULL },
+};
+
+static const struct key honeypot_budget_keys[] = {
+	{ "bytes", KEY_AMOUNT, .min = 1, .max = BUDGET_BYTES_MAX, .unlimited = true, .size = 1 },
+	{ "packets", KEY_COUNT, .min = 1, .max = BUDGET_PACKETS_MAX, .unlimited = true, .size = 1 },
+	{ NULL },
+};
+
+static const struct key budget_keys[] = {
+	{ "flow", KEY_BUDGET, AT(policy, flow), .sub = flow_budget_keys },
+	{ "honeypot", KEY_BUDGET, AT(policy, honeypot), .sub = honeypot_budget_keys },
+	{ NULL },
+};
+
+static const struct key policy_keys[] = {
+	{ "inbound", KEY_WORD, INT(policy, inbound_deny), .words = allow_deny },
+	{ "outbound", KEY_RATES, AT(policy, outbound), .sub = rate_keys },
+	{ "lateral", KEY_RATES, AT(policy, lateral), .sub = rate_keys },
+	{ "multicast", KEY_WORD, INT(policy, multicast_allow), .words = deny_allow },
+	{ "budget", KEY_MAP, .sub = budget_keys },
+	{ NULL },
+};
+
+static const struct key evidence_keys[] = {
+	{ "max-size", KEY_BYTES, PLACE_MAX_SIZE, INT(evidence_conf, max_bytes), .min = EV_SIZE_MIN, .max = EV_SIZE_MAX,
+	  .unlimited = true },
+	{ "max-age", KEY_SECONDS, PLACE_MAX_AGE, INT(evidence_conf, max_age), .min = EV_AGE_MIN, .max = EV_AGE_MAX,
+	  .unlimited = true },
+	{ "rotate", KEY_BYTES, PLACE_ROTATE, INT(evidence_conf, rotate_bytes), .min = EV_ROTATE_MIN,
+	  .max = EV_ROTATE_MAX },
+	{ "min-free", KEY_BYTES, PLACE_MIN_FREE, INT(evidence_conf, min_free), .max = EV_SIZE_MAX },
+	{ "ring", KEY_BYTES, PLACE_RING, INT(evidence_conf, ring_bytes), .min = EV_RING_MIN, .max = EV_RING_MAX },
+	{ NULL },
+};
+
+static const struct key honeypot_keys[] = {
+	{ "backend", KEY_WORD, PLACE_BACKEND, INT(honeypot, backend), .words = backend_words },
+	{ "image", KEY_NAME, PLACE_IMAGE, .required = true, AT(honeypot, image) },
+	{ "network", KEY_NETREF, PLACE_HP_NET, AT(honeypot, net) },
+	{ "address", KEY_ADDRS, PLACE_HONEYPOT, .required = true },
+	{ "mac", KEY_MAC, PLACE_MAC, AT(honeypot, mac) },
+	{ "memory", KEY_BYTES, PLACE_MEMORY, INT(honeypot, memory), .min = MEMORY_MIN, .max = MEMORY_MAX },
+	{ "cpus", KEY_UINT, PLACE_CPUS, INT(honeypot, cpus), .min = 1, .max = CPUS_MAX },
+	{ "hostname", KEY_HOSTNAME, PLACE_HOSTNAME, AT(honeypot, hostname) },
+	{ "boot-timeout", KEY_SECONDS, PLACE_BOOT, INT(honeypot, boot_seconds), .min = BOOT_MIN, .max = BOOT_MAX },
+	{ "policy", KEY_MAP, AT(honeypot, policy), .sub = policy_keys },
+	{ NULL },
+};
+
+/* Bound in this order, whatever the file's: honeypots refer to networks and
+ * begin with the honeynet's policy. */
+const struct key model_keys[] = {
+	{ "honeynet", KEY_NAME, PLACE_NAME, .required = true, AT(model, name) },
+	{ "networks", KEY_NETWORKS, PLACE_MODEL, .required = true, .sub = network_keys },
+	{ "uplink", KEY_UPLINK, PLACE_UPLINK, .sub = uplink_keys },
+	{ "policy", KEY_MAP, PLACE_POLICY, AT(model, policy), .sub = policy_keys },
+	{ "evidence", KEY_MAP, PLACE_EVIDENCE, AT(model, evidence), .sub = evidence_keys },
+	{ "honeypots", KEY_HONEYPOTS, .required = true, .sub = honeypot_keys },
+	{ NULL },
+};
