@@ -46,6 +46,23 @@ int net_lock(const char *name, bool make, struct err *e)
 	}
 }
 
+void net_sweep(const char *name)
+{
+	static const char *const files[] = { "ctl", "lock" };
+	char run[DIRS_PATH], path[PATH_ROOM];
+	int fd = net_lock(name, false, NULL);
+	if (fd < 0 || dirs_run(run, NULL) < 0)
+		return;
+	/* The lock last: whoever waits for it finds that its file is gone. */
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s/%s", run, name, files[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/%s", run, name);
+	rmdir(path);
+	close(fd);
+}
+
 enum net_life net_life(const char *name)
 {
 	struct cli_ctl c;

@@ -33,6 +33,10 @@ bool net_known(const char *name);
  * waiting. The fd, which holds the lock; -EWOULDBLOCK: held; -ENOENT; -errno. */
 int net_lock(const char *name, bool make, struct err *e);
 
+/* Removes what a honeynet that no longer runs left of run/NAME; nothing if
+ * anything still holds its lock. */
+void net_sweep(const char *name);
+
 /*
  * Finds the running honeynet that has the honeypot: "HONEYPOT", searched in
  * all, or "NET/HONEYPOT". Connects c to it and sets honeypot[]. An unknown or an

@@ -86,7 +86,7 @@ static int collect(struct ps_net *p, const char *name, bool verbose)
 	if (r < 0)
 		return r;
 	r = cli_ctl_send(&c, MSG_CMD_PS, &req, sizeof(req), NULL, 0, &e);
-	while (!r && (r = cli_ctl_next(&c, &m, CLI_CTL_QUICK, &e)) == 1) {
+	while (r >= 0 && (r = cli_ctl_next(&c, &m, CLI_CTL_QUICK, &e)) == 1) {
 		r = take(p, &m, &e);
 		msg_close_fds(&m);
 	}
