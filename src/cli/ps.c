@@ -133,12 +133,6 @@ static const char *jail_text(char *buf, size_t cap, uint32_t jail)
 	return buf;
 }
 
-static const char *backend_text(uint32_t kind)
-{
-	static const char *const names[BACKEND_COUNT] = { "uml", "qemu", "bochs", "vmware", "libvirt", "vmware-cmd" };
-	return kind < BACKEND_COUNT ? names[kind] : "?";
-}
-
 static const char *gateway_text(const struct rep_net *n)
 {
 	return n->gateway_pid > 0 ? "ok" : "dead";
@@ -158,7 +152,7 @@ static void honeypot_row(struct table *t, const char *net, const struct rep_hone
 	    jail[160];
 	table_add(t, "%s/%s", net, FIELD(name, h->name));
 	table_add(t, "%s", machine_state_name(h->state));
-	table_add(t, "%s", backend_text(h->backend));
+	table_add(t, "%s", backend_name(h->backend));
 	unsigned n = h->naddrs <= MODEL_ADDRS ? h->naddrs : MODEL_ADDRS;
 	if (n) {
 		struct addr a = h->addrs[0];
@@ -303,7 +297,7 @@ static json_t *honeypot_json(const struct rep_honeypot *h)
 		if (h->jail & layers[i].bit)
 			json_array_append_new(jail, json_string(layers[i].name));
 	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so}", "name", FIELD_JSON(h->name), "network",
-			 FIELD_JSON(h->network), "image", FIELD_JSON(h->image), "backend", backend_text(h->backend),
+			 FIELD_JSON(h->network), "image", FIELD_JSON(h->image), "backend", backend_name(h->backend),
 			 "state", machine_state_name(h->state), "addresses", addrs, "mac", mac_text(h->mac, mac),
 			 "vmm_pid", h->vmm_pid, "handler_pid", h->handler_pid, "memory", (json_int_t)h->memory, "rss",
 			 (json_int_t)h->rss, "pss", (json_int_t)h->pss, "up_since", time_json(h->up_since), "restarts",

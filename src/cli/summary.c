@@ -12,6 +12,8 @@ static const char *window(char buf[CMD_SIZE_TEXT + 8], uint32_t seconds)
 	const char *unit = seconds == 60 ? "minute" : seconds == 3600 ? "hour" : seconds == 86400 ? "day" : NULL;
 	if (unit)
 		snprintf(buf, CMD_SIZE_TEXT + 8, "%s", unit);
+	else if (seconds && seconds % 86400 == 0)
+		snprintf(buf, CMD_SIZE_TEXT + 8, "%u days", seconds / 86400);
 	else
 		snprintf(buf, CMD_SIZE_TEXT + 8, "%s", cmd_age_text(age, seconds));
 	return buf;
@@ -135,8 +137,9 @@ void load_summary(FILE *out, const struct model *m)
 	const struct evidence_conf *v = &m->evidence;
 	fprintf(out, "evidence: %s%s", v->max_bytes ? "at most " : "as much as the disk holds",
 		v->max_bytes ? cmd_size_text(size, v->max_bytes) : "");
+	char age[CMD_SIZE_TEXT + 8];
 	if (v->max_age)
-		fprintf(out, ", kept for %s", cmd_age_text(size, v->max_age));
+		fprintf(out, ", for the last %s", window(age, (uint32_t)v->max_age));
 	fprintf(out, ", in files of %s; stops everything", cmd_size_text(size, v->rotate_bytes));
 	fprintf(out, " when less than %s is free\n", cmd_size_text(size, v->min_free));
 }
