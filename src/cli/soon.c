@@ -2,10 +2,20 @@
 #include "cli/cmd.h"
 #include "cli/generate.h"
 
-int cmd_doctor(struct cmd *c)
-{
-	return cmd_fail(c, "doctor: not built yet");
-}
+#define SOON(name)                                                                                                     \
+	int cmd_##name(struct cmd *c)                                                                                  \
+	{                                                                                                              \
+		return cmd_fail(c, #name ": not built yet");                                                           \
+	}
+SOON(check)
+SOON(up)
+SOON(down)
+SOON(ps)
+SOON(console)
+SOON(machine)
+SOON(lab)
+SOON(doctor)
+SOON(backends)
 
 int generate_main(struct cmd *c, const char *what)
 {
