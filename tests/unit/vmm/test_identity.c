@@ -205,8 +205,7 @@ static void test_host_keys(void **state)
 		scratch_write("text", "hello", 5, 0600);
 		unlink("text.sig");
 		assert_int_equal(RUN("ssh-keygen", "-Y", "sign", "-n", "file", "-f", "key", "text"), 0);
-		assert_int_equal(
-		    RUN("ssh-keygen", "-Y", "check-novalidate", "-n", "file", "-s", "text.sig", "-f", "key"), 1);
+		assert_int_equal(RUN("sh", "-c", "ssh-keygen -Y check-novalidate -n file -s text.sig <text"), 0);
 		free(derived);
 
 		/* Dropbear's copy is the same key. */
@@ -265,7 +264,7 @@ static void test_prepared_already(void **state)
 	assert_memory_equal(before, after, n);
 	free(before);
 	free(after);
-	assert_int_equal(RUN("touch", "base"), 0);
+	assert_int_equal(RUN("touch", "-d", "@1000", "base"), 0);
 	assert_int_equal(prepare(&p, &e), -ESTALE);
 }
 
@@ -362,7 +361,7 @@ static void test_full_disk(void **state)
 	(void)state;
 	struct vmm_prepare p = who();
 	struct err e = { 0 };
-	make_image("^has_journal");
+	make_image_with("^has_journal", true);
 	RUN("rm", "-f", "base");
 	assert_int_equal(RUN("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-N", "32", "-m", "0", "-d", "root",
 			     "base", "200k"),
