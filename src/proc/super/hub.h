@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_PROC_SUPER_HUB_H
+#define SKEP_PROC_SUPER_HUB_H
+
+#include "base/ev.h"
+#include "model/plan.h"
+#include "proc/super/ask.h"
+#include "proc/super/seq.h"
+#include "proto/msg.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * The state that super owns: one honeynet. Every other process only carries
+ * out; whether a machine runs, and why not, is decided and remembered here.
+ */
+
+/* A network in the lab and at the gateway. The slot number stays the same as
+ * long as the network exists. */
+struct netslot {
+	bool used;
+	struct network net;
+	struct seq seq;
+	int ring_fd;            /* kept to stop and to drain it when evidence died; -1 */
+	int port_fd, port_kind; /* from PRIV_LAB, on its way to the gateway; -1 */
+	bool lab, port, ring;   /* what exists: lab interface, gateway port, evidence ring */
+	int wake_fd;
+	struct err error; /* why it could not be added, while cleaning up */
+};
+
+struct machine {
+	struct super *hub; /* for timers */
+	bool used;
+	struct honeypot hp;
+	unsigned net; /* slot */
+	enum machine_state state;
+	struct seq seq;
+	char detail[160];
+	uint64_t up_since; /* realtime */
+	unsigned restarts;
+	/* what exists */
+	struct chan handler; /* fd -1: none */
+	struct ev_source handler_src;
+	int handler_pid, vmm_pid;      /* 0: none */
+	bool handler_asked, vmm_asked; /* priv was asked to start it, the answer is not there yet */
+	unsigned jail;                 /* JAIL_* of the running VMM */
+	bool port, ring, source;
+	bool disk_created; /* by the running plan: its undo may remove it */
+	int ring_fd, wake_fd;
+	int frame_fd; /* the VMM's end of the frame socket until it starts; -1 */
+	/* on their way from one step to the next; -1 */
+	int overlay_fd, base_fd, pid_fd;
+	int far_fd, record_fd;              /* handler's ends of its channel and of its record socket */
+	int console_fd, control_fd;         /* ours, for the handler */
+	int vmm_console_fd, vmm_control_fd; /* the VMM's */
+	/* boot */
+	bool control_up, seen, halting;
+	struct ev_timer watchdog;
+	/* the running job */
+	enum {
+		JOB_NONE,
+		JOB_START,
+		JOB_STOP,
+		JOB_RESET,
+		JOB_PAUSE,
+		JOB_RESUME,
+		JOB_PORT,
+		JOB_PORT_CLEAN,
+		JOB_CLEAN
+	} job;
+	bool force, retry, awaiting_exit;
+	struct err error; /* why it failed, while cleaning up after it */
+	void (*done)(struct super *s, struct machine *m, int status, const struct err *e);
+	struct reply_to to;     /* whose command the running job carries out, for events */
+	struct reply_to cmd_to; /* whom cmd_machine answers */
+};
+
+enum apply_state { APPLY_IDLE, APPLY_DOING, APPLY_UNDOING };
+struct apply {
+	enum apply_state state;
+	struct plan plan;
+	struct model wanted;
+	struct reply_to to;
+	uint8_t status[PLAN_STEPS]; /* 0 to do, 1 running, 2 done */
+	unsigned phase, running, ndone, undo;
+	struct err error;
+	bool cancelled;
+	bool teardown; /* everything goes, whatever fails; nothing is undone */
+	void (*then)(struct super *s, int status, const struct err *e); /* at the end */
+};
+
+#define CLIENTS 32
+struct client {
+	struct super *hub;
+	bool used;
+	uint32_t id; /* never reused */
+	struct chan chan;
+	struct ev_source src;
+	uid_t uid;
+	uint64_t lab_req; /* the CMD_LAB that waits for priv */
+};
+
+enum life { LIFE_STARTING, LIFE_RUNNING, LIFE_REVIVING, LIFE_DOWN };
+
+struct super {
+	struct ev ev;
+	enum life life;
+	char name[NAME_CAP];
+	char evidence_dir[256];
+	char mode[16];
+	uid_t operator_uid;
+	uint64_t started; /* realtime */
+	int status;       /* of the process */
+
+	struct chan priv, gateway, evidence;
+	struct ev_source priv_src, gateway_src, evidence_src, listen_src;
+	int gateway_pid, evidence_pid;
+	int priv_pid, own_pid;
+	int evidence_state; /* 0 or why it stopped */
+	char evidence_text[ERR_TEXT];
+	uint32_t policy_generation;
+	struct seq seq; /* start, revive, down */
+
+	struct asks asks;
+	struct model model; /* what runs; model.magic 0 = nothing */
+	struct netslot nets[MODEL_NETS];
+	struct machine machines[MODEL_HONEYPOTS];
+	struct apply apply;
+	struct client clients[CLIENTS];
+	uint32_t next_client;
+	struct reply_to down_to;
+	bool down_force;
+};
+
+static inline int machine_slot(const struct super *s, const struct machine *m)
+{
+	return (int)(m - s->machines);
+}
+struct machine *machine_find(struct super *s, const char *name);
+struct netslot *net_find(struct super *s, const char *name);
+
+/* super.c */
+/* One event for evidence; type is EVE's event_type. honeypot NULL = none. */
+void super_event(struct super *s, const struct reply_to *to, const char *type, const char *eventid,
+		 const char *honeypot, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* Asks all processes to end, in the order in which nothing is lost, then exits. */
+void super_down(struct super *s, const struct reply_to *to, bool force);
+/* Starts evidence and gateway again after one of them died; then calls apply_begin. */
+void super_revive(struct super *s);
+bool super_alive(const struct super *s); /* gateway and evidence both work */
+/* Reads a role's channel and hands answers to asks; for ev_add. */
+void super_watch_role(struct super *s, struct chan *c, struct ev_source *src);
+
+/* machine.c: one job at a time per machine; done is called once */
+typedef void (*machine_done)(struct super *s, struct machine *m, int status, const struct err *e);
+void machine_init(struct super *s, struct machine *m);
+int machine_start(struct super *s, struct machine *m, machine_done done);
+int machine_stop(struct super *s, struct machine *m, bool force, machine_done done);
+int machine_reset(struct super *s, struct machine *m, machine_done done);
+int machine_pause(struct super *s, struct machine *m, bool pause, machine_done done);
+int machine_port_open(struct super *s, struct machine *m, machine_done done);
+int machine_port_close(struct super *s, struct machine *m, machine_done done);
+/* What other processes report. */
+void machine_exited(struct super *s, struct machine *m, bool vmm, int wait_status);
+void machine_seen(struct super *s, struct machine *m);
+void machine_control_up(struct super *s, struct machine *m);
+/* Drops the running job without a word; what exists stays for the next stop. */
+void machine_abandon(struct super *s, struct machine *m);
+void machine_forget(struct super *s, struct machine *m); /* closes all fds, drops the running job */
+
+/* port.c: steps shared by machines and networks */
+int port_make_ring(struct super *s, int *ring_fd, int *wake_fd, struct err *e);
+int policy_send(struct super *s, struct seq *q, struct err *e);
+void rings_stop(struct super *s, int code);
+
+/* network.c */
+typedef void (*net_done)(struct super *s, struct netslot *n, int status, const struct err *e);
+int network_add(struct super *s, const struct network *net, const struct model *m, struct netslot **out, struct err *e);
+int network_del(struct super *s, struct netslot *n);
+void network_forget(struct super *s, struct netslot *n);
+
+/* apply.c */
+void apply_request(struct super *s, const struct reply_to *to, const struct model *wanted);
+void apply_begin(struct super *s); /* plan from s->model to s->apply.wanted and run it */
+/* Stops all machines and removes all ports and networks; disks stay. */
+void apply_teardown(struct super *s, bool force, void (*then)(struct super *s, int status, const struct err *e));
+void apply_cancel(struct super *s, const char *why);
+void apply_network_done(struct super *s, struct netslot *n, int status, const struct err *e);
+
+/* ctl.c */
+int ctl_listen(struct super *s, int fd);
+void ctl_progress(struct super *s, const struct reply_to *to, unsigned step, unsigned steps, const char *text);
+void ctl_end(struct super *s, const struct reply_to *to, int status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+int ctl_send(struct super *s, const struct reply_to *to, uint32_t type, const void *body, size_t len, const int *fds,
+	     int nfds);
+
+void machine_cmd_done(struct super *s, struct machine *m, int status, const struct err *e);
+
+/* ps.c */
+void ps_request(struct super *s, const struct reply_to *to, bool verbose);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TESTS_SUPER_WORLD_H
+#define TESTS_SUPER_WORLD_H
+
+#include "model/model.h"
+#include "proto/msg.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Everything around super, played by the test: priv, gateway, evidence, the
+ * handlers and an operator. super itself is the real process. Each request is
+ * written to the trace and answered at once, unless the test says otherwise.
+ */
+#define TRACE_MAX 4096
+#define SLOTS 8
+
+struct traced {
+	uint32_t type;
+	int slot;     /* of the honeypot or network port, -1 */
+	uint32_t arg; /* disk op, role, vmm op */
+};
+
+struct world {
+	pid_t pid;
+	char dir[64], path[96];
+	struct chan priv, gateway, evidence, vmm[SLOTS], cli;
+	bool vmm_alive[SLOTS];
+	int frame_fd[SLOTS]; /* the VMM's end of its frame socket */
+	int vmm_pid[SLOTS], handler_pid[SLOTS], next_pid;
+	struct traced trace[TRACE_MAX];
+	unsigned n;
+	/* Answer the fail_nth-th (from 1) message of fail_type with -EIO. */
+	uint32_t fail_type;
+	unsigned fail_nth, failed;
+	bool mute_boot;  /* handlers never say that the kernel is up */
+	bool crash_boot; /* the first VMM dies while it boots */
+	bool mute_type_set;
+	uint32_t mute_type; /* not answered at all */
+	uint64_t last_req;
+	/* what the operator got */
+	bool ended;
+	int32_t status;
+	char text[ERR_TEXT];
+	unsigned progress, honeypots, threads, fds;
+	struct rep_honeypot hp[SLOTS];
+	struct rep_net net;
+	char last_event[48];
+	bool gone; /* super's process ended */
+	int exit_status;
+};
+
+void world_start(struct world *w);
+void world_end(struct world *w);
+/* Plays on until the operator's request ended, or for ms milliseconds. */
+bool world_run(struct world *w, int ms);
+/* Plays for ms whatever happens. */
+void world_idle(struct world *w, int ms);
+void world_model(struct model *m, unsigned honeypots);
+bool world_up(struct world *w, const struct model *m);
+void world_ask(struct world *w, uint32_t type, const void *body, size_t len);
+bool world_machine(struct world *w, unsigned verb, const char *name);
+bool world_ps(struct world *w, bool verbose);
+bool world_down(struct world *w);
+void world_exited(struct world *w, enum role role, unsigned slot, bool vmm, int wait_status);
+/* Position in the trace of the nth such message (slot -1 = any); -1 if none. */
+int world_at(const struct world *w, uint32_t type, int slot, unsigned nth);
+unsigned world_count(const struct world *w, uint32_t type);
+
+#endif
