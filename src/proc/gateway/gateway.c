@@ -1,9 +1,320 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The core: ports, the index of who is who, and the walk of a frame. The
+ * process around it is process.c.
+ */
 #include "proc/gateway/gateway.h"
 
-int gateway_main(int argc, char **argv)
+#include "proc/gateway/capture.h"
+#include "proc/gateway/control.h"
+#include "proc/gateway/decode.h"
+#include "proc/gateway/forward.h"
+#include "proc/gateway/guard.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FLOWS (1u << 20)
+#define FLOWS_PER_HONEYPOT 65536u
+#define STAMPS ((size_t)MODEL_HONEYPOTS * HISTORY_WINDOWS * LIMIT_COUNT_MAX)
+
+/* ---- the walk ------------------------------------------------------------ */
+
+uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uint32_t wirelen, uint64_t now,
+		      uint8_t *verdict)
 {
-	(void)argc;
-	(void)argv;
-	return 1;
+	struct frame f = { .bytes = bytes, .wirelen = wirelen, .in = p, .now = now, .check_sums = !p->conf.uplink };
+	p->stats.frames_in++;
+	p->stats.bytes_in += wirelen;
+
+	decode(&f);
+	guard(g, &f);
+	flow_find(g, &f);
+	control(g, &f);
+	/* inspect(g, &f) has its place here: it may tighten the verdict. */
+#ifdef MUTANT_FORWARD_BEFORE_CAPTURE
+	forward(g, &f);
+	capture(g, &f);
+#else
+	uint8_t lost = capture(g, &f);
+#ifndef MUTANT_FORWARD_WHEN_FULL
+	if (lost)
+		verdict_drop(&f, lost);
+#else
+	(void)lost;
+#endif
+	forward(g, &f);
+#endif
+
+	if (!p->seen && !p->conf.uplink && f.bytes.n >= ETH_HEAD && !memcmp(f.src, p->conf.mac, 6))
+		p->seen = p->tell_seen = true;
+	if (verdict)
+		*verdict = f.verdict;
+	return f.reason;
+}
+
+bool gateway_receive(struct gateway *g, struct port *p, uint32_t events)
+{
+	struct rx *rx = &g->rx;
+	if (!p->used || p->down)
+		return false;
+	rx->n = 0;
+	rx->hangup = false;
+	p->ops->recv(p, rx, events);
+	for (unsigned i = 0; i < rx->n; i++)
+		gateway_frame(g, p, rx->frame[i].bytes, rx->frame[i].wirelen, ev_monotonic(), NULL);
+	if (rx->hangup)
+		p->down = p->tell_down = true;
+	return rx->n > 0;
+}
+
+void gateway_tick(struct gateway *g, uint64_t now)
+{
+	g->wall = ev_realtime() - ev_monotonic();
+	flow_expire(g, now, 4096);
+	frag_expire(g, now);
+	denied_flush(g, now, false);
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (g->ports[i].used)
+			capture_note(g, &g->ports[i], now);
+}
+
+/* ---- who is who ---------------------------------------------------------- */
+
+static uint32_t mix(uint32_t seed, const uint8_t *p, size_t n)
+{
+	/* The entries are the operator's; what frames ask for cannot lengthen
+	 * the chains. */
+	uint32_t h = 2166136261u ^ seed;
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 16777619u;
+	return h ^ h >> 13;
+}
+
+static uint32_t mac_slot(uint16_t net, const uint8_t mac[6])
+{
+	return mix(net, mac, 6) & (INDEX_MACS - 1);
+}
+
+static uint32_t addr_slot(uint8_t family, const uint8_t *addr)
+{
+	return mix(family, addr, family == 4 ? 4 : 16) & (INDEX_ADDRS - 1);
+}
+
+static void index_put(uint16_t *index, uint32_t mask, uint32_t at, uint16_t port)
+{
+	while (index[at] != PORT_FREE)
+		at = (at + 1) & mask;
+	index[at] = port;
+}
+
+static void index_rebuild(struct gateway *g)
+{
+	memset(g->macs, 0xff, sizeof(g->macs));
+	memset(g->addrs, 0xff, sizeof(g->addrs));
+	memset(g->net_count, 0, sizeof(g->net_count));
+	for (uint16_t i = 0; i < PORTS_MAX; i++) {
+		const struct port *p = &g->ports[i];
+		if (!p->used)
+			continue;
+		g->net_ports[p->conf.net][g->net_count[p->conf.net]++] = i;
+		if (p->conf.uplink)
+			continue;
+		index_put(g->macs, INDEX_MACS - 1, mac_slot(p->conf.net, p->conf.mac), i);
+		for (uint32_t a = 0; a < p->conf.naddrs; a++)
+			index_put(g->addrs, INDEX_ADDRS - 1, addr_slot(p->conf.addrs[a].family, p->conf.addrs[a].b), i);
+		index_put(g->addrs, INDEX_ADDRS - 1, addr_slot(6, p->lladdr.b), i);
+	}
+}
+
+struct port *gateway_port(struct gateway *g, unsigned id)
+{
+	return id < PORTS_MAX && g->ports[id].used ? &g->ports[id] : NULL;
+}
+
+struct port *gateway_by_mac(struct gateway *g, uint16_t net, const uint8_t mac[6])
+{
+	for (uint32_t at = mac_slot(net, mac); g->macs[at] != PORT_FREE; at = (at + 1) & (INDEX_MACS - 1)) {
+		struct port *p = &g->ports[g->macs[at]];
+		if (p->conf.net == net && !memcmp(p->conf.mac, mac, 6))
+			return p;
+	}
+	return NULL;
+}
+
+struct port *gateway_by_addr(struct gateway *g, int net, uint8_t family, const uint8_t addr[16])
+{
+	if (!family)
+		return NULL;
+	for (uint32_t at = addr_slot(family, addr); g->addrs[at] != PORT_FREE; at = (at + 1) & (INDEX_ADDRS - 1)) {
+		struct port *p = &g->ports[g->addrs[at]];
+		if ((net < 0 || p->conf.net == net) && port_owns_addr(p, family, addr))
+			return p;
+	}
+	return NULL;
+}
+
+struct port *gateway_uplink(struct gateway *g, uint16_t net)
+{
+	return gateway_port(g, PORT_UPLINK(net));
+}
+
+/* ---- ports --------------------------------------------------------------- */
+
+static int conf_check(const struct gw_port *c, struct err *e)
+{
+	bool slot_ok = c->uplink ? c->port == PORT_UPLINK(c->net) : c->port < MODEL_HONEYPOTS;
+	if (c->net >= MODEL_NETS || c->uplink > 1 || !slot_ok || c->kind >= PORT_KIND_COUNT)
+		return err_set(e, -EINVAL, "port %u of network %u: no such port", c->port, c->net);
+	if (memchr(c->name, 0, sizeof(c->name)) == NULL || c->naddrs > MODEL_ADDRS)
+		return err_set(e, -EINVAL, "port %u: bad name or number of addresses", c->port);
+	if (!c->uplink && (c->mac[0] & 1))
+		return err_set(e, -EINVAL, "port %s: its MAC is not a unicast one", c->name);
+	for (uint32_t i = 0; i < c->naddrs; i++) {
+		const struct addr *a = &c->addrs[i];
+		if ((a->family != 4 && a->family != 6) || a->plen > (a->family == 4 ? 32 : 128))
+			return err_set(e, -EINVAL, "port %s: bad address", c->name);
+	}
+	return 0;
+}
+
+static int conflict(struct gateway *g, const struct gw_port *c, struct err *e)
+{
+	if (g->ports[c->port].used)
+		return err_set(e, -EEXIST, "port %u is there already", c->port);
+	if (c->uplink)
+		return 0;
+	if (gateway_by_mac(g, c->net, c->mac))
+		return err_set(e, -EEXIST, "port %s: its MAC is another port's", c->name);
+	for (uint32_t i = 0; i < c->naddrs; i++)
+		if (gateway_by_addr(g, c->net, c->addrs[i].family, c->addrs[i].b))
+			return err_set(e, -EEXIST, "port %s: its address is another port's", c->name);
+	return 0;
+}
+
+/* fe80::/64 with the modified EUI-64 of the MAC. */
+static struct addr link_local(const uint8_t m[6])
+{
+	return (
+	    struct addr){ .family = 6,
+			  .plen = 64,
+			  .b = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] } };
+}
+
+/* A port that comes back under its name finds its windows as it left them;
+ * another honeypot in the slot begins afresh, and without a policy. */
+static void take_history(struct gateway *g, struct port *p)
+{
+	struct history *h = &g->history[p->conf.port];
+	p->history = h;
+	if (!strcmp(h->name, p->conf.name))
+		return;
+	if (h->name[0])
+		policies_forget(&g->policies, p->conf.port);
+	uint64_t *at = g->stamps + (size_t)p->conf.port * HISTORY_WINDOWS * LIMIT_COUNT_MAX;
+	*h = (struct history){ 0 };
+	memcpy(h->name, p->conf.name, sizeof(h->name));
+	for (unsigned i = 0; i < LIMIT_CLASS_COUNT; i++) {
+		h->outbound[i].at = at + (size_t)(2 * i) * LIMIT_COUNT_MAX;
+		h->lateral[i].at = at + (size_t)(2 * i + 1) * LIMIT_COUNT_MAX;
+	}
+	h->asked.at = at + (size_t)(2 * LIMIT_CLASS_COUNT) * LIMIT_COUNT_MAX;
+	h->answered.at = at + (size_t)(2 * LIMIT_CLASS_COUNT + 1) * LIMIT_COUNT_MAX;
+}
+
+int gateway_port_add(struct gateway *g, const struct gw_port *conf, const struct port_ops *ops, int fd, int ringfd,
+		     int wakefd, struct err *e)
+{
+	int r = conf_check(conf, e);
+	if (!r)
+		r = conflict(g, conf, e);
+	if (r)
+		return r;
+	struct port *p = &g->ports[conf->port];
+	struct ring_writer ring;
+	if ((r = ring_writer_open(&ring, ringfd, wakefd, e)) < 0)
+		return r;
+	*p = (struct port){
+		.conf = *conf, .ops = ops ? ops : port_ops_of(conf->kind), .fd = fd, .wakefd = wakefd, .g = g
+	};
+	if ((r = p->ops->open(p, e)) < 0) {
+		ring_writer_close(&ring);
+		return r;
+	}
+	p->ring = ring;
+	p->stats.port = conf->port;
+	if (!conf->uplink) {
+		p->lladdr = link_local(conf->mac);
+		take_history(g, p);
+	}
+	p->used = true;
+	index_rebuild(g);
+	return 0;
+}
+
+int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
+{
+	struct port *p = gateway_port(g, port);
+	if (!p)
+		return err_set(e, -ENOENT, "there is no port %u", port);
+	flow_end_all(g, p, true);
+	denied_flush_port(g, p);
+	capture_note(g, p, ev_monotonic());
+	ring_writer_close(&p->ring);
+	if (p->fd >= 0)
+		close(p->fd);
+	if (p->wakefd >= 0)
+		close(p->wakefd);
+	p->used = false;
+	index_rebuild(g);
+	return 0;
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+static void *map(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
+{
+	struct gateway *g = map(sizeof(*g));
+	if (!g) {
+		err_sys(e, -errno, "cannot map the gateway's memory");
+		return NULL;
+	}
+	policies_init(&g->policies);
+	index_rebuild(g);
+	g->wall = ev_realtime() - ev_monotonic();
+	g->stamps = map(STAMPS * sizeof(g->stamps[0]));
+	g->rx.room = map((size_t)RX_BATCH * RX_ROOM);
+	if (!g->stamps || !g->rx.room)
+		err_sys(e, -errno, "cannot map the gateway's memory");
+	else if (!flow_table_init(&g->flows, o && o->flows ? o->flows : FLOWS,
+				  o && o->flows_per_honeypot ? o->flows_per_honeypot : FLOWS_PER_HONEYPOT,
+				  o ? o->hash_key : NULL, e) &&
+		 !frag_table_init(&g->frags, e) && !denied_init(&g->denied, e))
+		return g;
+	gateway_free(g);
+	return NULL;
+}
+
+void gateway_free(struct gateway *g)
+{
+	if (!g)
+		return;
+	for (uint16_t i = 0; i < PORTS_MAX; i++)
+		if (g->ports[i].used)
+			gateway_port_del(g, i, NULL);
+	denied_free(&g->denied);
+	frag_table_free(&g->frags);
+	flow_table_free(&g->flows);
+	if (g->rx.room)
+		munmap(g->rx.room, (size_t)RX_BATCH * RX_ROOM);
+	if (g->stamps)
+		munmap(g->stamps, STAMPS * sizeof(g->stamps[0]));
+	munmap(g, sizeof(*g));
 }

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_PROC_GATEWAY_FLOW_H
+#define SKEP_PROC_GATEWAY_FLOW_H
+
+#include "base/err.h"
+#include "proc/gateway/frame.h"
+#include "proc/gateway/window.h"
+
+/*
+ * The flow table.
+ *
+ * Theory of operation. A flow is found by a keyed hash (SipHash: intruders
+ * choose the tuples) of a key that is the same for both directions. Entries
+ * come from one array that is mapped at start and touched as it fills; nothing
+ * is allocated later. A full table, or a honeypot that uses up its share,
+ * refuses new flows: it fails closed and never forgets a living one.
+ *
+ * Every flow hangs in one list for its kind of timeout, oldest first; since all
+ * in a list wait equally long, expiry looks only at the front. To spare the
+ * cache a flow moves to the end at most once a second, so it may live up to a
+ * second longer than its timeout says.
+ *
+ * A flow ends with a record in the ring of its honeypot's port. If the ring has
+ * no room the flow waits for it: no record is lost while evidence catches up.
+ */
+struct gateway;
+
+#define FLOW_NONE 0u /* index 0 is never used */
+
+enum flow_list {
+	FLOW_LIST_TCP_NEW,
+	FLOW_LIST_TCP,
+	FLOW_LIST_TCP_CLOSED,
+	FLOW_LIST_TCP_RESET,
+	FLOW_LIST_UDP_NEW,
+	FLOW_LIST_UDP,
+	FLOW_LIST_ICMP,
+	FLOW_LIST_OTHER,
+	FLOW_LIST_COUNT
+};
+
+/* a/b: the sides in an order that does not depend on who sends. No padding: it
+ * is hashed and compared as bytes. */
+struct flow_key {
+	uint8_t a[16], b[16];
+	uint16_t aport, bport;
+	uint16_t net;
+	uint8_t family, proto;
+};
+
+struct flow {
+	struct flow_key key;
+	uint32_t chain; /* next of the bucket; of a free entry: next free */
+	uint32_t hash;
+	uint32_t older, newer;
+	uint64_t last; /* ns, monotonic */
+	/* --- 64 bytes: what a lookup touches --- */
+	uint64_t listed, start;
+	uint64_t id;
+	uint64_t bytes[2], pkts[2]; /* forwarded; [0] from the side that began it */
+	uint32_t dropped[2];
+	uint16_t src_slot, dst_slot;
+	uint16_t owner; /* honeypot port that counts it and whose ring gets the record */
+	uint8_t list;
+	uint8_t used;
+	uint8_t a_began; /* key.a is the side that began it */
+	uint8_t lateral;
+	uint8_t state; /* enum flow_state */
+	uint8_t fins;  /* directions that have sent FIN */
+	uint8_t flags[2];
+	uint8_t verdict, reason; /* strictest so far */
+	uint8_t icmp_type, icmp_code;
+	uint8_t pad[6];
+};
+
+struct flow_table {
+	struct flow *at;          /* [max + 1] */
+	struct window_sum *sums;  /* [max + 1]: windows of flow budgets, touched only if used */
+	uint32_t *buckets;        /* [mask + 1] */
+	uint32_t mask, max, high; /* high: entries ever touched */
+	uint32_t free;
+	uint32_t count;
+	uint32_t per_honeypot;
+	uint32_t oldest[FLOW_LIST_COUNT], newest[FLOW_LIST_COUNT];
+	uint64_t next_id;
+	uint8_t hash_key[16];
+};
+
+/* Maps the table. hash_key NULL = random. */
+int flow_table_init(struct flow_table *t, uint32_t max, uint32_t per_honeypot, const uint8_t hash_key[16],
+		    struct err *e);
+void flow_table_free(struct flow_table *t);
+
+/* Key of the conversation that a packet with this tuple belongs to. kind, type,
+ * code and id are of ICMP. *from_a: the sender is side a. */
+void flow_key_of(const struct tuple *t, uint16_t net, uint8_t kind, uint8_t type, uint8_t code, uint16_t id,
+		 struct flow_key *key, bool *from_a);
+struct flow *flow_lookup(const struct flow_table *t, const struct flow_key *key);
+
+/* The stage: sets f->flow and f->dir if the frame belongs to a known flow. */
+void flow_find(struct gateway *g, struct frame *f);
+/* Room for one more flow of this honeypot? */
+bool flow_room(const struct gateway *g, const struct port *owner);
+/* Begins a flow with frame f, from port src to dst (NULL unknown). There must be room. */
+struct flow *flow_begin(struct gateway *g, struct frame *f, struct port *owner, struct port *src, struct port *dst);
+/* Counts a judged frame and follows the TCP state. */
+void flow_account(struct gateway *g, struct frame *f);
+/* Ends with a record; false (and the flow lives on) if the ring has no room,
+ * unless force. */
+bool flow_end(struct gateway *g, struct flow *fl, uint8_t end, bool force);
+/* Ends what has timed out; at most `most` flows. */
+void flow_expire(struct gateway *g, uint64_t now, unsigned most);
+/* Ends all flows of a port (NULL: all). Returns how many records found no room. */
+uint32_t flow_end_all(struct gateway *g, const struct port *p, bool force);
+
+struct window_sum *flow_sum(struct flow_table *t, const struct flow *fl);
+
+#endif

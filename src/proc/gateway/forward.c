@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/gateway/forward.h"
+
+#include "proc/gateway/gateway.h"
+
+void forward_route(struct gateway *g, struct frame *f)
+{
+	uint16_t net = f->in->conf.net;
+	if (f->multicast) {
+		f->flood = true;
+		return;
+	}
+	struct port *p = gateway_by_mac(g, net, f->dst);
+	if (!p && !f->in->conf.uplink)
+		p = gateway_uplink(g, net);
+	if (p && p != f->in && !p->down)
+		f->out = p;
+}
+
+static void send_to(struct port *p, struct frame *f)
+{
+	struct gw_port_stats *s = &p->stats;
+	struct slice bytes = f->bytes;
+#ifdef MUTANT_INPLACE_MODIFY
+	if (f->l3 == L3_IP4 && bytes.n > 22)
+		((uint8_t *)(uintptr_t)bytes.p)[22]--; /* TTL */
+#endif
+	int r = p->ops->send(p, bytes);
+	if (r < 0) {
+		f->in->stats.by_reason[REASON_SEND_FAILED]++;
+		return;
+	}
+	s->frames_out++;
+	s->bytes_out += bytes.n;
+}
+
+/* Whom a broadcast or multicast reaches. Between honeypots that is only the
+ * resolution of addresses: anything else would pass by the lateral limits. */
+static bool reaches(const struct gateway *g, const struct frame *f, const struct port *p)
+{
+	if (p == f->in || p->down || f->bytes.n > p->max_frame)
+		return false;
+	if (p->conf.uplink)
+		return true;
+	const struct policy *pol = policy_of(&g->policies, p->conf.port);
+	if (!pol)
+		return false;
+	if (f->reason == REASON_RESOLUTION)
+		return true;
+	return f->in->conf.uplink && !pol->inbound_deny;
+}
+
+void forward(struct gateway *g, struct frame *f)
+{
+	struct gw_port_stats *s = &f->in->stats;
+	flow_account(g, f);
+	s->by_reason[f->reason]++;
+	if (f->verdict != VERDICT_FORWARD || f->reason == REASON_NONE) {
+		s->dropped++;
+		return;
+	}
+	s->forwarded++;
+	if (!f->flood) {
+		send_to(f->out, f);
+		return;
+	}
+	uint16_t net = f->in->conf.net;
+	for (unsigned i = 0; i < g->net_count[net]; i++) {
+		struct port *p = &g->ports[g->net_ports[net][i]];
+		if (reaches(g, f, p))
+			send_to(p, f);
+	}
+}

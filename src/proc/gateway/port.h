@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_PROC_GATEWAY_PORT_H
+#define SKEP_PROC_GATEWAY_PORT_H
+
+#include "base/err.h"
+#include "base/ev.h"
+#include "base/slice.h"
+#include "proc/gateway/frame.h"
+#include "proc/gateway/window.h"
+#include "proto/proto.h"
+#include "proto/ring.h"
+
+#include <stddef.h>
+
+/*
+ * One attachment to the gateway, and the narrow struct of operations that a
+ * kind of port brings. To add a kind, write its operations and a line in
+ * port_ops_of().
+ */
+struct gateway;
+
+#define RX_BATCH 64u
+#define RX_ROOM 65664u /* of one buffer: FRAME_MAX and the headroom, rounded up */
+#define RX_HEADROOM 16u
+
+/* What one receive call brought in. The memory is the gateway's, shared by all ports. */
+struct rx {
+	uint8_t *room; /* RX_BATCH * RX_ROOM */
+	unsigned n;
+	bool hangup; /* the other side is gone: the port is dead */
+	struct {
+		struct slice bytes;
+		uint32_t wirelen;
+	} frame[RX_BATCH];
+};
+
+struct port_ops {
+	const char *name;
+	/* Sets max_frame and socket options. 0 or -errno. */
+	int (*open)(struct port *p, struct err *e);
+	/* As many frames as are there, at most RX_BATCH; never blocks. */
+	void (*recv)(struct port *p, struct rx *rx, uint32_t events);
+	/* One whole frame. 0 or -errno; never blocks. Called by forward.c only. */
+	int (*send)(struct port *p, struct slice bytes);
+};
+
+/* Control's memory of a honeypot. It stays when the port goes and comes back
+ * under the same name, so that a crash of the VMM buys no new limits. */
+struct history {
+	char name[NAME_CAP]; /* empty = fresh */
+	struct window outbound[LIMIT_CLASS_COUNT], lateral[LIMIT_CLASS_COUNT];
+	struct window asked, answered; /* ARP and ND */
+	struct window_sum sent;
+};
+#define HISTORY_WINDOWS (2 * LIMIT_CLASS_COUNT + 2)
+
+struct port {
+	bool used;
+	bool down; /* hung up: nothing comes or goes */
+	bool seen;
+	bool tell_seen, tell_down; /* events that super has not got yet */
+	struct gw_port conf;
+	struct addr lladdr; /* fe80:: address made from the MAC (RFC 4291 appendix A) */
+	const struct port_ops *ops;
+	int fd;
+	int wakefd;
+	uint32_t max_frame;
+	struct ev_source src;
+	struct gateway *g;
+	struct ring_writer ring;
+	uint64_t lost_frames, lost_bytes; /* not yet told in a note */
+	uint32_t flows;
+	struct history *history;
+	struct gw_port_stats stats;
+	/* memory kind, for replays and tests */
+	void (*sink)(void *arg, struct port *p, struct slice bytes);
+	void *sink_arg;
+};
+
+/* NULL for an unknown kind. */
+const struct port_ops *port_ops_of(unsigned kind);
+/* Sends into p->sink. */
+extern const struct port_ops port_memory;
+
+/* Is the address one of those that the port may use as its own? */
+bool port_owns_addr(const struct port *p, uint8_t family, const uint8_t addr[16]);
+/* Inside one of the prefixes of the port's network (or IPv6 link local)? */
+bool port_on_link(const struct port *p, uint8_t family, const uint8_t addr[16]);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The gateway's process: the commands of super on fd 3, and the loop. One
+ * thread runs each frame from receipt to sending.
+ *
+ * System calls after isolate_role(): epoll_ctl epoll_wait read write readv
+ * writev recvmsg recvmmsg recvfrom sendmsg sendto poll close fcntl(F_GET_SEALS)
+ * fstat newfstatat pread64 mmap munmap (rings, MAP_SHARED, no PROT_EXEC)
+ * setsockopt getsockopt clock_gettime (where it is no vDSO call) exit_group
+ * exit rt_sigreturn restart_syscall.
+ * Address space: about 1 GiB, touched as it fills; RLIMIT_AS must leave room.
+ */
+#include "proc/gateway/gateway.h"
+
+#include "base/log.h"
+#include "proc/gateway/capture.h"
+#include "proto/msg.h"
+#include "sandbox/isolate.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define TICK (100 * EV_MS)
+#define DRAIN_TRIES 50
+#define DRAIN_PAUSE_US 20000
+
+struct process {
+	struct gateway *g;
+	struct ev ev;
+	struct chan super;
+	struct ev_source super_src;
+	struct ev_timer tick;
+	struct msg msg;
+	int status;
+};
+
+static void answer(struct process *x, uint64_t req, int status, const struct err *e)
+{
+	struct done d = { .status = status };
+	if (status)
+		snprintf(d.text, sizeof(d.text), "%s", e->text);
+	int r = msg_send_wait(&x->super, MSG_GW_DONE, req, &d, sizeof(d), NULL, 0, 1000);
+	if (r < 0)
+		log_error("cannot answer super: %s", strerror(-r));
+}
+
+/* What super has to know about a port; tried again at each tick if it does not
+ * read just now. */
+static void tell(struct process *x, struct port *p)
+{
+	struct gw_seen body = { .port = p->conf.port };
+	if (p->tell_seen && msg_send(&x->super, MSG_GW_SEEN, 0, &body, sizeof(body), NULL, 0) == 0)
+		p->tell_seen = false;
+	if (p->tell_down && msg_send(&x->super, MSG_GW_PORT_DOWN, 0, &body, sizeof(body), NULL, 0) == 0)
+		p->tell_down = false;
+}
+
+static struct process *self; /* a port's event knows its port only */
+
+static void on_port(void *arg, uint32_t events, uint64_t now)
+{
+	struct port *p = arg;
+	(void)now;
+	gateway_receive(p->g, p, events);
+	if (p->down)
+		ev_del(&self->ev, &p->src);
+	if (p->tell_seen || p->tell_down)
+		tell(self, p);
+}
+
+static void on_tick(void *arg, uint64_t now)
+{
+	struct process *x = arg;
+	gateway_tick(x->g, now);
+	for (unsigned i = 0; i < PORTS_MAX; i++) {
+		struct port *p = &x->g->ports[i];
+		if (p->used && (p->tell_seen || p->tell_down))
+			tell(x, p);
+	}
+	ev_timer_set(&x->ev, &x->tick, now + TICK, on_tick, x);
+}
+
+/* ---- commands ------------------------------------------------------------ */
+
+static int port_add(struct process *x, struct msg *m, struct err *e)
+{
+	const struct gw_port *conf = MSG_BODY_AS(m, gw_port);
+	if (m->nfds != 3)
+		return err_set(e, -EPROTO, "a port needs its socket, ring and eventfd");
+	int r = gateway_port_add(x->g, conf, NULL, m->fds[0], m->fds[1], m->fds[2], e);
+	if (r)
+		return r;
+	msg_take_fd(m, 0);
+	msg_take_fd(m, 2);
+	struct port *p = gateway_port(x->g, conf->port);
+	r = ev_add(&x->ev, &p->src, p->fd, EPOLLIN | EPOLLRDHUP, on_port, p);
+	if (r < 0) {
+		err_sys(e, r, "cannot watch port %s", p->conf.name);
+		gateway_port_del(x->g, conf->port, NULL);
+	}
+	return r;
+}
+
+static int port_del(struct process *x, struct msg *m, struct err *e)
+{
+	uint16_t id = MSG_BODY_AS(m, gw_port_del)->port;
+	struct port *p = gateway_port(x->g, id);
+	if (p)
+		ev_del(&x->ev, &p->src);
+	return gateway_port_del(x->g, id, e);
+}
+
+static int policy(struct process *x, struct msg *m, struct err *e)
+{
+	const struct gw_policy *b = MSG_BODY_AS(m, gw_policy);
+	if (m->nfds != 1)
+		return err_set(e, -EPROTO, "a policy needs its memfd");
+	return policies_load(&x->g->policies, m->fds[0], b->n, b->generation, e);
+}
+
+static int stats(struct process *x, uint64_t req, struct err *e)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++) {
+		struct port *p = gateway_port(x->g, i);
+		if (!p)
+			continue;
+		p->stats.flows = p->flows;
+		int r = msg_send(&x->super, MSG_GW_PORT_STATS, req, &p->stats, sizeof(p->stats), NULL, 0);
+		if (r < 0)
+			return err_sys(e, r, "cannot send the figures of port %s", p->conf.name);
+	}
+	return 0;
+}
+
+/* Ends every flow into the rings; evidence gets a moment to make room. */
+static void drain(struct process *x)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (x->g->ports[i].used)
+			ev_del(&x->ev, &x->g->ports[i].src);
+	denied_flush(x->g, ev_monotonic(), true);
+	uint32_t left = flow_end_all(x->g, NULL, false);
+	for (unsigned i = 0; left && i < DRAIN_TRIES; i++) {
+		poll(NULL, 0, DRAIN_PAUSE_US / 1000);
+		left = flow_end_all(x->g, NULL, false);
+	}
+	if (left)
+		log_warn("%u flow records found no room in their rings", left);
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (x->g->ports[i].used)
+			capture_note(x->g, &x->g->ports[i], ev_monotonic());
+}
+
+static void command(struct process *x, struct msg *m)
+{
+	struct err e = { 0 };
+	int r = 0;
+	switch (m->type) {
+	case MSG_GW_PORT:
+		r = port_add(x, m, &e);
+		break;
+	case MSG_GW_PORT_DEL:
+		r = port_del(x, m, &e);
+		break;
+	case MSG_GW_POLICY:
+		r = policy(x, m, &e);
+		break;
+	case MSG_GW_STATS:
+		r = stats(x, m->req, &e);
+		break;
+	case MSG_GW_QUIT:
+		x->super.state = STATE_DRAIN;
+		drain(x);
+		x->ev.quit = true;
+		break;
+	}
+	answer(x, m->req, r, &e);
+	msg_close_fds(m);
+}
+
+static void on_super(void *arg, uint32_t events, uint64_t now)
+{
+	struct process *x = arg;
+	struct err e;
+	(void)events;
+	(void)now;
+	while (!x->ev.quit) {
+		int r = msg_recv(&x->super, &x->msg, &e);
+		if (r == 0)
+			return;
+		if (r < 0) {
+			/* Without its commander the gateway stops: no port stays open. */
+			if (r != -EPIPE)
+				log_error("%s", e.text);
+			x->status = r == -EPIPE ? 0 : 1;
+			drain(x);
+			x->ev.quit = true;
+			return;
+		}
+		command(x, &x->msg);
+	}
+}
+
+int gateway_main(int argc, char **argv)
+{
+	static struct process x;
+	struct err e;
+	(void)argc;
+	(void)argv;
+	log_init("gateway", LOG_L_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	self = &x;
+	x.super = (struct chan){ .fd = ROLE_FD_CONTROL, .self = ROLE_GATEWAY, .peer = ROLE_SUPER, .state = STATE_RUN };
+	x.g = gateway_new(NULL, &e);
+	if (!x.g) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	int r = ev_init(&x.ev, NULL);
+	if (!r)
+		r = ev_add(&x.ev, &x.super_src, x.super.fd, EPOLLIN | EPOLLRDHUP, on_super, &x);
+	if (r < 0) {
+		log_error("cannot watch fd %d: %s", x.super.fd, strerror(-r));
+		return 1;
+	}
+	struct isolate_opts o = { .dirfd = -1 };
+	if (isolate_role(ROLE_GATEWAY, &o, &e) < 0) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	ev_timer_set(&x.ev, &x.tick, ev_monotonic() + TICK, on_tick, &x);
+	r = ev_run(&x.ev);
+	if (r < 0) {
+		log_error("event loop: %s", strerror(-r));
+		return 1;
+	}
+	return x.status;
+}
