@@ -110,6 +110,7 @@ static const struct seccomp_rule gateway_rules[] = {
 	ALLOW(recvmmsg),
 	ALLOW(sendmmsg),
 	ALLOW_IF(setsockopt, ARG_IS(1, SOL_SOCKET)),
+	ALLOW_IF(setsockopt, ARG_IS(1, SOL_PACKET)),
 	ALLOW(pread64),
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/gateway/flow.h"
 
+#include "proc/gateway/decode.h"
 #include "proc/gateway/gateway.h"
 
 #include <errno.h>

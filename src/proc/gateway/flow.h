@@ -6,6 +6,8 @@
 #include "proc/gateway/frame.h"
 #include "proc/gateway/window.h"
 
+#include <stdalign.h>
+
 /*
  * The flow table.
  *
@@ -49,7 +51,7 @@ struct flow_key {
 };
 
 struct flow {
-	struct flow_key key;
+	alignas(64) struct flow_key key;
 	uint32_t chain; /* next of the bucket; of a free entry: next free */
 	uint32_t hash;
 	uint32_t older, newer;
@@ -70,7 +72,6 @@ struct flow {
 	uint8_t flags[2];
 	uint8_t verdict, reason; /* strictest so far */
 	uint8_t icmp_type, icmp_code;
-	uint8_t pad[6];
 };
 
 struct flow_table {

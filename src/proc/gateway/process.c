@@ -18,8 +18,9 @@
 #include "sandbox/isolate.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
