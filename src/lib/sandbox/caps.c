@@ -37,26 +37,31 @@ static int drop_bounding(void)
 	return 0;
 }
 
-int caps_drop_all(int *bounded, struct err *e)
+int caps_bound(int *bounded, struct err *e)
 {
 	enum {
 		LOCKED = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
 			 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED
 	};
-	struct sets none = { 0 };
 	int r = drop_bounding();
 	if (!r && prctl(PR_SET_SECUREBITS, LOCKED, 0, 0, 0) < 0)
 		r = -errno;
 	if (r && r != -EPERM)
 		return err_sys(e, r, "cannot empty the capability bounding set");
-	int whole = r == 0;
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if ((r = sets_put(&none)) < 0)
-		return err_sys(e, r, "cannot drop capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(e, -errno, "cannot set no_new_privs");
+	int whole = 1;
+	for (int cap = 0; cap < 64; cap++)
+		if (prctl(PR_CAPBSET_READ, cap) > 0)
+			whole = 0;
 	*bounded = whole;
 	return 0;
+}
+
+int caps_clear(struct err *e)
+{
+	struct sets none = { 0 };
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	int r = sets_put(&none);
+	return r < 0 ? err_sys(e, r, "cannot drop capabilities") : 0;
 }
 
 #define KEPT (1u << CAP_SYS_ADMIN | 1u << CAP_SETPCAP)

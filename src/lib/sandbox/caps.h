@@ -8,11 +8,14 @@
 
 /* capabilities(7). */
 
-/* For good: empties the bounding set, locks the securebits so that uid 0 and
- * exec give nothing, empties every set, sets no_new_privs. Without CAP_SETPCAP
- * the bounding set and the securebits stay as they are (-EPERM is not returned
- * for that: no_new_privs makes them harmless); *bounded says which it was. */
-int caps_drop_all(int *bounded, struct err *e);
+/* In this order, with a change of uid in between if there is one. For good.
+ *
+ * caps_bound empties the bounding set and locks the securebits so that uid 0
+ * and exec give nothing. It takes CAP_SETPCAP: without it *bounded is 0 and
+ * nothing changes (no_new_privs has the same effect on exec). *bounded says
+ * whether the bounding set is empty now. caps_clear empties all other sets. */
+int caps_bound(int *bounded, struct err *e);
+int caps_clear(struct err *e);
 
 /* For priv's child on the way to a role: keeps CAP_SYS_ADMIN and CAP_SETPCAP
  * across setresuid and exec, so that isolate_role can make namespaces without

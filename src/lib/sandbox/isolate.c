@@ -193,11 +193,11 @@ int isolate_role(enum role role, const struct isolate_opts *o, struct err *e)
 	if ((r = namespaces(p, e)) < 0)
 		return r;
 #ifndef MUTANT_ISOLATE_KEEP_CAPS
-	if ((r = caps_drop_all(&bounded, e)) < 0)
+	if ((r = caps_bound(&bounded, e)) < 0 || (r = caps_clear(e)) < 0)
 		return r;
-#else
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 #endif
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(e, -errno, "cannot set no_new_privs");
 	if (bounded)
 		in_force |= JAIL_CAPS;
 	if ((r = limits(p, e)) < 0)
