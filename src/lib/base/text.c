@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629), 0 if none; *cp is
- * the code point. */
-static size_t utf8(const uint8_t *p, size_t n, uint32_t *cp)
+size_t text_utf8(const uint8_t *p, size_t n, uint32_t *cp)
 {
 	if (p[0] < 0x80) {
 		*cp = p[0];
@@ -28,7 +26,7 @@ static size_t utf8(const uint8_t *p, size_t n, uint32_t *cp)
 	return len;
 }
 
-static bool harmless(uint32_t c, bool keep_tab)
+bool text_harmless(uint32_t c, bool keep_tab)
 {
 	if (c == '\t')
 		return keep_tab;
@@ -47,8 +45,8 @@ size_t text_safe(char *dst, size_t cap, const void *src, size_t n, bool keep_tab
 		return 0;
 	for (size_t i = 0; i < n;) {
 		uint32_t c = 0;
-		size_t len = utf8(p + i, n - i, &c);
-		bool ok = len && harmless(c, keep_tab);
+		size_t len = text_utf8(p + i, n - i, &c);
+		bool ok = len && text_harmless(c, keep_tab);
 		if (!len)
 			len = 1;
 		size_t need = ok ? len : 4 * len;

@@ -15,6 +15,12 @@
  */
 size_t text_safe(char *dst, size_t cap, const void *src, size_t n, bool keep_tab);
 
+/* Length of the well-formed UTF-8 sequence at p[0..n), n > 0 (RFC 3629), 0 if
+ * there is none; *cp is its code point. */
+size_t text_utf8(const uint8_t *p, size_t n, uint32_t *cp);
+/* False for the code points that text_safe does not let through. */
+bool text_harmless(uint32_t cp, bool keep_tab);
+
 /* Copies src into dst[cap]; false (and dst untouched) if it does not fit. */
 bool text_copy(char *dst, size_t cap, const char *src);
 

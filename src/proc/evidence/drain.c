@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Rings. The gateway may be owned by an intruder: every header is a checked
+ * copy, every length is checked against the entry that holds it, and a ring
+ * that breaks a rule is stopped and never read again.
+ *
+ * While there is traffic all rings are read every few milliseconds by a timer,
+ * so that the gateway need not wake us for each frame; when a pass finds all of
+ * them empty we go to sleep on the eventfds.
+ *
+ * A ring's space is given back only after store_flush: what the gateway may
+ * overwrite is in the kernel's hands and survives our death.
+ */
+#include "proc/evidence/role.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { PORT_QUOTA = 256 << 10, PASS_BUDGET = 4 << 20 };
+
+static void drain_wake(void *arg, uint32_t events, uint64_t now)
+{
+	struct port *p = arg;
+	uint64_t count;
+	(void)events;
+	if (read(p->wakefd, &count, sizeof(count)) < 0) {
+		/* Somebody else's wake-up; the timer below does no harm. */
+	}
+	drain_awake(p->owner);
+	ev_timer_set(&p->owner->ev, &p->owner->drain_timer, now, p->owner->drain_timer.fn, p->owner);
+}
+
+void drain_awake(struct evidence *e)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (e->ports[i] && e->ports[i]->open && !e->ports[i]->broken)
+			ring_awake(&e->ports[i]->ring);
+}
+
+int drain_add(struct evidence *e, const struct ev_ring *conf, int ringfd, int wakefd, struct err *err)
+{
+	struct port *p = e->ports[conf->port];
+	if (p && p->open)
+		return err_set(err, -EEXIST, "port %u has a ring already", conf->port);
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return err_set(err, -ENOMEM, "out of memory");
+		p->owner = e;
+		p->wakefd = -1;
+	} else if (strcmp(p->conf.name, conf->name) != 0) {
+		memset(&p->counts, 0, sizeof(p->counts));
+		p->lost_told = p->gaps = p->gaps_told = 0;
+	}
+	e->ports[conf->port] = p;
+	int r = ring_reader_open(&p->ring, ringfd, err);
+	if (r < 0)
+		return r;
+	p->conf = *conf;
+	p->seq = 0;
+	p->file = 0;
+	p->broken = false;
+	r = ev_add(&e->ev, &p->wake, wakefd, EPOLLIN, drain_wake, p);
+	if (r < 0) {
+		ring_reader_close(&p->ring);
+		return err_sys(err, r, "cannot wait for port %s", conf->name);
+	}
+	p->wakefd = wakefd;
+	p->open = true;
+	output_port(e, p);
+	return 0;
+}
+
+static int tampered(struct evidence *e, struct port *p, const char *what)
+{
+	char text[240];
+	p->broken = true;
+	ring_stop(&p->ring, -EBADMSG);
+	snprintf(text, sizeof(text),
+		 "the gateway's ring of port %s is broken (%s): nothing of this port is taken any more, "
+		 "so the gateway drops its frames. Restart the honeynet",
+		 p->conf.name, what);
+	log_error("%s", text);
+	output_note(e, "skep.evidence.tampered", p->conf.name, text, e->now);
+	evidence_tell(e, 0, text);
+	return e->store.failed;
+}
+
+static int take_frame(struct evidence *e, struct port *p, const struct ring_entry *h, struct slice s)
+{
+	struct ring_frame f;
+	struct slice data;
+	if (!slice_get(&s, &f, sizeof(f)) || f.verdict >= VERDICT_COUNT || f.reason >= REASON_COUNT ||
+	    (f.dir != FRAME_IN && f.dir != FRAME_OUT) || !slice_take(&s, f.caplen, &data))
+		return tampered(e, p, "frame");
+	p->counts.frames++;
+	p->counts.bytes += f.wirelen;
+	p->counts.by[f.verdict][f.reason]++;
+	e->frames++;
+	return output_frame(e, p, h, &f, data.p);
+}
+
+static int take_flow(struct evidence *e, struct port *p, const struct ring_entry *h, struct slice s)
+{
+	struct ring_flow f;
+	if (!slice_get(&s, &f, sizeof(f)) || (f.family != 4 && f.family != 6) || f.verdict >= VERDICT_COUNT ||
+	    f.reason >= REASON_COUNT || f.state >= FLOW_STATE_COUNT || f.end >= FLOW_END_COUNT)
+		return tampered(e, p, "flow");
+	return output_flow(e, h, &f);
+}
+
+static int take(struct evidence *e, struct port *p, const struct ring_entry *h, const uint8_t *payload)
+{
+	struct slice s = slice_of(payload, h->len - sizeof(*h));
+	struct ring_note note;
+	if (h->port != p->conf.port)
+		return tampered(e, p, "port");
+	if (p->seq && h->seq != p->seq + 1) {
+		if (h->seq <= p->seq)
+			return tampered(e, p, "sequence");
+		p->gaps += h->seq - p->seq - 1;
+	}
+	p->seq = h->seq;
+	p->changed = true;
+	switch (h->kind) {
+	case RING_FRAME:
+		return take_frame(e, p, h, s);
+	case RING_FLOW:
+		return take_flow(e, p, h, s);
+	case RING_NOTE:
+		if (!slice_get(&s, &note, sizeof(note)))
+			return tampered(e, p, "note");
+		p->counts.lost_frames += note.lost_frames;
+		p->counts.lost_bytes += note.lost_bytes;
+		p->file_lost += note.lost_frames;
+		return 0;
+	default:
+		return tampered(e, p, "kind");
+	}
+}
+
+/* Reads at most `quota` bytes of one ring. 1: the quota ran out; 0: empty. */
+static int read_port(struct evidence *e, struct port *p, uint64_t quota, bool *any)
+{
+	struct ring_entry h;
+	const uint8_t *payload;
+	uint64_t from = p->ring.tail;
+	while (!p->broken) {
+		if (p->ring.tail - from >= quota)
+			return 1;
+		int r = ring_next(&p->ring, &h, &payload);
+		if (!r)
+			return 0;
+		*any = true;
+		r = r < 0 ? tampered(e, p, "ring") : take(e, p, &h, payload);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int give_back(struct evidence *e)
+{
+	if (store_flush(&e->store) < 0)
+		return e->store.failed;
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (e->ports[i] && e->ports[i]->open && !e->ports[i]->broken)
+			ring_release(&e->ports[i]->ring);
+	return 0;
+}
+
+int drain_pass(struct evidence *e, bool *more, bool *any)
+{
+	uint64_t budget = PASS_BUDGET;
+	*more = *any = false;
+	if (e->stopped)
+		return 0;
+	do {
+		*more = false;
+		for (unsigned i = 0; i < PORTS_MAX; i++) {
+			struct port *p = e->ports[i];
+			if (!p || !p->open || p->broken)
+				continue;
+			int r = read_port(e, p, PORT_QUOTA, any);
+			if (r < 0)
+				return r;
+			*more |= r > 0;
+		}
+		if (give_back(e) < 0)
+			return e->store.failed;
+		budget -= PORT_QUOTA;
+	} while (*more && budget);
+	return 0;
+}
+
+/* A ring cannot hold more than its size: a producer that goes on writing does
+ * not keep us for ever. */
+static int read_rest(struct evidence *e, struct port *p)
+{
+	bool any = false;
+	if (!p->open || p->broken || e->stopped)
+		return 0;
+	int r = read_port(e, p, 2ull * p->ring.size, &any);
+	return r < 0 ? r : give_back(e);
+}
+
+int drain_all(struct evidence *e)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++) {
+		int r = e->ports[i] ? read_rest(e, e->ports[i]) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int drain_del(struct evidence *e, uint16_t port)
+{
+	struct port *p = port < PORTS_MAX ? e->ports[port] : NULL;
+	if (!p || !p->open)
+		return -ENOENT;
+	int r = read_rest(e, p);
+	ev_del(&e->ev, &p->wake);
+	close(p->wakefd);
+	p->wakefd = -1;
+	ring_stop(&p->ring, -ESHUTDOWN);
+	ring_reader_close(&p->ring);
+	p->open = false;
+	return r;
+}
+
+bool drain_sleep(struct evidence *e)
+{
+	bool idle = true;
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (e->ports[i] && e->ports[i]->open && !e->ports[i]->broken && !ring_sleep(&e->ports[i]->ring))
+			idle = false;
+	return idle;
+}
+
+void drain_stop(struct evidence *e, int code)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (e->ports[i] && e->ports[i]->open)
+			ring_stop(&e->ports[i]->ring, code);
+}
