@@ -159,6 +159,7 @@ static bool bind_named(struct binder *b, const struct key *k, const struct node 
 		}
 		b->index = n;
 		b->at[place][n] = key->at;
+		b->bad[place][n] = key->next->kind != NODE_MAP;
 		names[n++] = key;
 		snprintf(label, sizeof(label), "%s %s", what, name);
 		bind_map(b, key->next, k->sub, add(b, name), label, key->at);
@@ -511,7 +512,7 @@ static bool bind_budget(struct binder *b, const struct key *k, const struct node
 	struct amount bytes = draft[0].set ? draft[0] : (struct amount){ now.bytes, now.seconds, false };
 	struct amount packets = draft[1].set ? draft[1] : (struct amount){ now.packets, now.seconds, false };
 	if (bytes.value && packets.value && bytes.seconds != packets.seconds) {
-		diag_add(b->d, v->at, "%s: bytes and packets need the same period%s", k->name,
+		diag_add(b->d, v->at, "%s budget: bytes and packets need the same period%s", k->name,
 			 draft[0].set && draft[1].set ? "" : ": write both, since one is inherited");
 		return false;
 	}
@@ -526,8 +527,7 @@ static bool bind_budget(struct binder *b, const struct key *k, const struct node
 static bool bind_later(struct binder *b, const struct key *k, const struct node *v, void *base)
 {
 	(void)base;
-	(void)v;
-	diag_add(b->d, v->at, "%s: not in this version of skep", k->name);
+	diag_add(b->d, v->at, "%s is not in this version of skep", k->name);
 	return false;
 }
 
@@ -542,24 +542,6 @@ static const bind_fn binders[] = {
 	[KEY_LATER] = bind_later,
 };
 
-static void unknown_key(struct binder *b, const struct node *key, const struct key *keys, const char *what)
-{
-	const char *best = NULL;
-	unsigned least = 4;
-	for (const struct key *k = keys; k->name; k++)
-		nearest(key->text, k->name, &best, &least);
-	if (best) {
-		diag_add(b->d, key->at, "%s: unknown key %.60s; did you mean %s?", what, key->text, best);
-		return;
-	}
-	char list[128] = "";
-	size_t n = 0;
-	for (const struct key *k = keys; k->name && n < sizeof(list); k++)
-		if (k->type != KEY_LATER)
-			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", k->name);
-	diag_add(b->d, key->at, "%s: unknown key %.60s; known are %s", what, key->text, list);
-}
-
 static const struct key *find_key(const struct key *keys, const char *name)
 {
 	for (const struct key *k = keys; k->name; k++)
@@ -568,51 +550,92 @@ static const struct key *find_key(const struct key *keys, const char *name)
 	return NULL;
 }
 
+/* Returns the key that was probably meant, or NULL. */
+static const struct key *unknown_key(struct binder *b, const struct node *key, const struct key *keys, const char *what)
+{
+	const char *best = NULL;
+	unsigned least = 4;
+	for (const struct key *k = keys; k->name; k++)
+		nearest(key->text, k->name, &best, &least);
+	if (best) {
+		diag_add(b->d, key->at, "%s: unknown key %.60s; did you mean %s?", what, key->text, best);
+		return find_key(keys, best);
+	}
+	char list[128] = "";
+	size_t n = 0;
+	for (const struct key *k = keys; k->name && n < sizeof(list); k++)
+		if (k->type != KEY_LATER)
+			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? ", " : "", k->name);
+	diag_add(b->d, key->at, "%s: unknown key %.60s; known are %s", what, key->text, list);
+	return NULL;
+}
+
+static unsigned place_index(const struct binder *b, const struct key *k)
+{
+	return k->place >= PLACE_NET && k->place < PLACE_POLICY ? b->index : 0;
+}
+
 static void mark_bad(struct binder *b, const struct key *k)
 {
-	bool entry = k->place >= PLACE_NET && k->place < PLACE_POLICY;
 	if (k->place || k->type == KEY_NETWORKS)
-		b->bad[k->place][entry ? b->index : 0] = true;
+		b->bad[k->place][place_index(b, k)] = true;
+}
+
+/* What a mapping says for each row of its table. */
+struct found {
+	const struct node *values[KEYS_MAX];
+	uint32_t lines[KEYS_MAX];
+	bool excused[KEYS_MAX]; /* missing, but another complaint says so already */
+};
+
+static void sort_keys(struct binder *b, const struct node *n, const struct key *keys, const char *what, struct found *f)
+{
+	for (const struct node *key = n->child; key && key->next; key = key->next->next) {
+		const char *name = key_text(b, key);
+		if (!name)
+			continue;
+		const struct key *k = find_key(keys, name);
+		if (!k) {
+			k = unknown_key(b, key, keys, what);
+			if (k)
+				f->excused[k - keys] = true;
+			continue;
+		}
+		size_t i = (size_t)(k - keys);
+		if (f->values[i]) {
+			diag_add(b->d, key->at, "%s: key %s is already in line %u", what, name, f->lines[i]);
+			continue;
+		}
+		if (k->type == KEY_LATER)
+			memset(f->excused, true, sizeof(f->excused));
+		f->values[i] = key->next;
+		f->lines[i] = key->at.line;
+	}
 }
 
 void bind_map(struct binder *b, const struct node *n, const struct key *keys, void *base, const char *what,
 	      struct mark at)
 {
-	const struct node *values[KEYS_MAX] = { 0 };
-	uint32_t lines[KEYS_MAX] = { 0 };
-	bool broken = n->kind == NODE_BAD;
-	if (n->kind != NODE_MAP && n->kind != NODE_BAD) {
-		diag_add(b->d, n->at, "%s: expected a mapping, not %s", what, node_kind_name(n));
-		broken = true;
-	}
-	for (const struct node *key = broken ? NULL : n->child; key && key->next; key = key->next->next) {
-		const char *name = key_text(b, key);
-		const struct key *k = name ? find_key(keys, name) : NULL;
-		if (!k) {
-			if (name)
-				unknown_key(b, key, keys, what);
-			continue;
-		}
-		if (values[k - keys]) {
-			diag_add(b->d, key->at, "%s: key %s is already in line %u", what, name, lines[k - keys]);
-			continue;
-		}
-		values[k - keys] = key->next;
-		lines[k - keys] = key->at.line;
+	struct found f = { 0 };
+	if (n->kind == NODE_MAP) {
+		sort_keys(b, n, keys, what, &f);
+	} else {
+		if (n->kind != NODE_BAD)
+			diag_add(b->d, n->at, "%s: expected a mapping, not %s", what, node_kind_name(n));
+		memset(f.excused, true, sizeof(f.excused));
 	}
 	for (const struct key *k = keys; k->name; k++) {
-		const struct node *v = values[k - keys];
+		size_t i = (size_t)(k - keys);
+		const struct node *v = f.values[i];
 		if (!v) {
-			if (k->required) {
-				if (!broken)
-					diag_add(b->d, at, "%s: missing key %s", what, k->name);
+			if (k->required && !f.excused[i])
+				diag_add(b->d, at, "%s: missing key %s", what, k->name);
+			if (k->required)
 				mark_bad(b, k);
-			}
 			continue;
 		}
-		bool entry = k->place >= PLACE_NET && k->place < PLACE_POLICY;
 		if (k->place && k->place != PLACE_HONEYPOT)
-			b->at[k->place][entry ? b->index : 0] = v->at;
+			b->at[k->place][place_index(b, k)] = v->at;
 		if (v->kind == NODE_BAD || !binders[k->type](b, k, v, base))
 			mark_bad(b, k);
 	}

@@ -140,6 +140,14 @@ bool rules_usable(const struct addr *net, const struct addr *a)
 	return !addr_equal(&first, a) && (net->family == 6 || !addr_equal(&last, a));
 }
 
+/* What stands in a network whose prefix is no prefix of a network need not be
+ * judged: the prefix is refused already. */
+static bool prefix_ok(const struct addr *p)
+{
+	return p->plen >= (p->family == 4 ? V4_PLEN_MIN : V6_PLEN_MIN) &&
+	       p->plen <= (p->family == 4 ? V4_PLEN_MAX : V6_PLEN_MAX);
+}
+
 static void sense_prefix(struct run *r, enum place place, unsigned i, const struct addr *p, unsigned min, unsigned max)
 {
 	char text[ADDR_TEXT], better[ADDR_TEXT];
@@ -163,6 +171,8 @@ static void sense_router(struct run *r, enum place place, unsigned i, const stru
 			breach(r, place, i, "router %s: the network has no IPv%u prefix", addr_text(a, x), a->family);
 		return;
 	}
+	if (!prefix_ok(net))
+		return;
 	struct addr one = *a;
 	one.plen = a->family == 4 ? 32 : 128;
 	if (!a->family)
@@ -250,6 +260,8 @@ static void sense_addr(struct run *r, unsigned i, unsigned k)
 	addr_text(&one, x);
 	if (!net->family)
 		breach(r, place, i, "%s: network %s has no IPv%u prefix", x, n->name, one.family);
+	else if (!prefix_ok(net))
+		return;
 	else if (!addr_in(net, &one))
 		breach(r, place, i, "%s is outside of %s of network %s", x, addr_text(net, y), n->name);
 	else if (h->addrs[k].plen != net->plen)

@@ -105,6 +105,9 @@ static bool repeats(const struct binder *b, enum place place, unsigned i)
 	if (place >= PLACE_ADDR) {
 		const struct honeypot *h = &m->honeypots[i];
 		const struct addr *a = &h->addrs[place - PLACE_ADDR];
+		const struct network *n = &m->nets[h->net];
+		if (!n->v4.family && !n->v6.family)
+			return true;
 		return b->bad[PLACE_HP_NET][i] || b->bad[a->family == 4 ? PLACE_NET_V4 : PLACE_NET_V6][h->net];
 	}
 	return false;

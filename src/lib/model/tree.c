@@ -6,6 +6,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#define BOM "\xef\xbb\xbf" /* what some editors put first */
+
 /* Nodes and their text live in chunks that are freed together. */
 struct chunk {
 	struct chunk *next;
@@ -54,7 +56,7 @@ const char *node_kind_name(const struct node *n)
 	case NODE_SCALAR:
 		return *n->text ? "a plain value" : "an empty value";
 	case NODE_SEQ:
-		return "a list";
+		return n->child ? "a list" : "an empty list";
 	case NODE_MAP:
 		return "a mapping";
 	default:
@@ -106,7 +108,7 @@ static bool check_text(const char *text, size_t n, struct diag *d)
 		}
 		if (p[i] == '\n')
 			at = (struct mark){ at.line + 1, 1 };
-		else if (i || len != 3 || memcmp(p, "\xef\xbb\xbf", 3) != 0) /* a BOM has no column */
+		else if (i || len != 3 || memcmp(p, BOM, 3) != 0) /* which has no column */
 			at.col++;
 		i += len;
 	}
@@ -125,6 +127,18 @@ static struct node *new_node(struct builder *b, enum node_kind kind, yaml_mark_t
 	b->t->nodes++;
 	*n = (struct node){ .kind = kind, .at = mark_of(at) };
 	return n;
+}
+
+/* What libyaml's usual complaints mostly come from. */
+static const char *hint(const char *problem)
+{
+	if (!strcmp(problem, "mapping values are not allowed in this context"))
+		return " (is the line before it complete, and the indentation right?)";
+	if (!strcmp(problem, "did not find expected key") || !strcmp(problem, "did not find expected '-' indicator"))
+		return " (is the indentation right?)";
+	if (!strcmp(problem, "could not find expected ':'"))
+		return " (is there a colon with a blank behind it?)";
+	return "";
 }
 
 static bool get_event(struct builder *b, yaml_event_t *ev)
@@ -147,9 +161,10 @@ static bool get_event(struct builder *b, yaml_event_t *ev)
 	if (tab)
 		diag_add(b->d, at, "tab: YAML is indented with spaces only");
 	else if (p->context && p->context_mark.line != p->problem_mark.line)
-		diag_add(b->d, at, "YAML: %s, %s that begins in line %zu", what, p->context, p->context_mark.line + 1);
+		diag_add(b->d, at, "YAML: %s, %s that begins in line %zu%s", what, p->context, p->context_mark.line + 1,
+			 hint(what));
 	else
-		diag_add(b->d, at, "YAML: %s", what);
+		diag_add(b->d, at, "YAML: %s%s", what, hint(what));
 	return false;
 }
 
@@ -278,8 +293,9 @@ int tree_parse(struct tree *t, const char *text, size_t n, struct diag *d)
 		diag_add(d, (struct mark){ 1, 1 }, "no memory left to read the file");
 		return -EINVAL;
 	}
+	size_t bom = n >= 3 && !memcmp(text, BOM, 3) ? 3 : 0;
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text + bom, n - bom);
 	struct builder b = { .t = t, .d = d, .parser = &parser };
 	stream(&b);
 	yaml_parser_delete(&parser);

@@ -119,6 +119,7 @@ int msg_recv(struct chan *c, struct msg *m, struct err *e)
 	if (n == 0)
 		return err_set(e, -EPIPE, "%s is gone", role_name(c->peer));
 	bool fds_ok = collect_fds(&mh, m);
+	m->req = (size_t)n >= sizeof(w) ? w.req : 0;
 	int r = 0;
 	if ((size_t)n < sizeof(w) || (mh.msg_flags & MSG_TRUNC) || !fds_ok || w.len != (size_t)n - sizeof(w))
 		r = err_set(e, -EPROTO, "broken message from %s", role_name(c->peer));
@@ -130,7 +131,6 @@ int msg_recv(struct chan *c, struct msg *m, struct err *e)
 	}
 	m->type = w.type;
 	m->len = w.len;
-	m->req = w.req;
 	return 1;
 }
 

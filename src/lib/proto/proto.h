@@ -225,7 +225,7 @@ struct priv_lab {
 };
 enum disk_op { DISK_CREATE, DISK_OPEN, DISK_RESET, DISK_REMOVE };
 struct priv_disk {
-	uint32_t op; /* CREATE: keeps an overlay that is there (answer.kind 1: it was made just now); RESET: empties it */
+	uint32_t op; /* CREATE: keeps an overlay that is there; RESET: empties it */
 	uint32_t slot;
 	char honeypot[NAME_CAP];
 	char image[NAME_CAP];
