@@ -19,9 +19,11 @@
  *   SYS_PTRACE    /proc/PID/{fd,smaps_rollup} of children for PRIV_INSPECT
  */
 #include "proc/priv/state.h"
+#include "sandbox/caps.h"
 #include "sandbox/userns.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -57,14 +59,21 @@ static int set_caps(uint64_t caps)
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
-int confine_no_bounds(void)
+int confine_child(uid_t uid, bool admin, struct err *e)
 {
-	return drop_bounds(0);
-}
-
-int confine_no_caps(void)
-{
-	return set_caps(0);
+	int r = drop_bounds(admin ? CAP(CAP_SYS_ADMIN) | CAP(CAP_SETPCAP) : 0);
+	if (r == 0 && admin && (r = caps_keep(e)) < 0)
+		return r;
+#ifndef MUTANT_PRIV_UID
+	if (r == 0 && uid != UID_SAME &&
+	    (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
+		r = -errno;
+#endif
+	if (r == 0 && admin)
+		return caps_ambient(e);
+	if (r == 0)
+		r = set_caps(0);
+	return r < 0 ? err_sys(e, r, "cannot drop privileges") : 0;
 }
 
 int confine_caps(struct err *e)

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <grp.h>
 
 #define CHILD_FDS (MSG_FDS + 1)
 #define FD_ASIDE 128 /* above every number that a child is promised */
@@ -51,25 +50,14 @@ static int place_fds(const int *fds, int nfds)
 	return 0;
 }
 
-static int drop_to(uid_t uid)
+static void child_main(pid_t parent, char *const *argv, uid_t uid, bool admin, const int *fds, int nfds)
 {
-	int r = confine_no_bounds();
-	if (r < 0)
-		return r;
-#ifndef MUTANT_PRIV_UID
-	if (uid != UID_SAME && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0))
-		return -errno;
-#endif
-	return confine_no_caps();
-}
-
-static void child_main(pid_t parent, char *const *argv, uid_t uid, const int *fds, int nfds)
-{
+	struct err e = { 0 };
 	sigset_t none;
 	char *const env[] = { NULL };
 	int r = place_fds(fds, nfds);
 	if (r == 0)
-		r = drop_to(uid);
+		r = confine_child(uid, admin, &e);
 	/* After the uid changed: that clears it. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		r = -errno;
@@ -84,17 +72,17 @@ static void child_main(pid_t parent, char *const *argv, uid_t uid, const int *fd
 		execve("/proc/self/exe", argv, env);
 		r = -errno;
 	}
-	log_error("cannot start %s: %s", argv[0], strerror(-r));
+	log_error("cannot start %s: %s", argv[1], e.text[0] ? e.text : strerror(-r));
 	_exit(127);
 }
 
-static int spawn(struct child *c, char *const *argv, uid_t uid, const int *fds, int nfds, struct err *e)
+static int spawn(struct child *c, char *const *argv, uid_t uid, bool admin, const int *fds, int nfds, struct err *e)
 {
 	pid_t parent = getpid(), pid = fork();
 	if (pid < 0)
 		return err_sys(e, -errno, "cannot fork");
 	if (pid == 0)
-		child_main(parent, argv, uid, fds, nfds);
+		child_main(parent, argv, uid, admin, fds, nfds);
 	c->pid = pid;
 	return 0;
 }
@@ -105,7 +93,7 @@ int spawn_role(struct priv *p, struct child *c, enum role role, uint32_t slot, c
 	char *const argv[] = { (char *)"skep", flag, NULL };
 	snprintf(flag, sizeof(flag), "--role=%s", role_name(role));
 	*c = (struct child){ .role = role, .slot = slot };
-	return spawn(c, argv, role_uid(p, role, slot), fds, nfds, e);
+	return spawn(c, argv, role_uid(p, role, slot), false, fds, nfds, e);
 }
 
 int spawn_super(struct priv *p, struct err *e)
@@ -121,7 +109,8 @@ int spawn_super(struct priv *p, struct err *e)
 	if (r < 0)
 		return r;
 	p->super_child = (struct child){ .role = ROLE_SUPER };
-	r = spawn(&p->super_child, argv, role_uid(p, ROLE_SUPER, 0), (int[]){ pair[1], p->ctl_fd }, 2, e);
+	/* super must stay in our user namespace, see sandbox/isolate.h. */
+	r = spawn(&p->super_child, argv, role_uid(p, ROLE_SUPER, 0), true, (int[]){ pair[1], p->ctl_fd }, 2, e);
 	close(pair[1]);
 	if (r < 0) {
 		close(pair[0]);

@@ -51,15 +51,23 @@ struct disk_id {
 
 struct lab_net {
 	bool up;
-	bool tap; /* else one end of a veth pair */
+	uint32_t nlab;
+	struct addr lab[MODEL_LAB_ADDRS]; /* what it asked for */
+};
+
+struct lab_prefix {
+	struct addr addr;
+	unsigned users; /* networks that asked for it */
 };
 
 struct lab {
 	bool made;
 	int ns, hub;    /* network namespaces: the lab's, our own */
 	int nl, hub_nl; /* rtnetlink sockets in them */
+	int sk, hub_sk; /* for ioctls */
+	unsigned lo;    /* index of the lab's loopback */
 	struct lab_net nets[MODEL_NETS];
-	struct addr prefixes[MODEL_LAB_ADDRS * MODEL_NETS]; /* routes that exist */
+	struct lab_prefix prefixes[MODEL_LAB_ADDRS * MODEL_NETS]; /* routes that exist */
 	unsigned nprefixes;
 };
 
@@ -121,9 +129,10 @@ void slot_release(struct priv *p);
 /* confine.c: what priv itself gives up. */
 int confine_namespaces(struct priv *p, struct err *e);
 int confine_caps(struct err *e);
-/* For a child just before exec: no capability at all, bounding set empty. */
-int confine_no_bounds(void);
-int confine_no_caps(void);
+/* In a child just before exec: takes the uid (UID_SAME: keeps it), and gives up
+ * every capability; with `admin` all but those that isolate_role needs to make
+ * namespaces without a user namespace. */
+int confine_child(uid_t uid, bool admin, struct err *e);
 
 /* spawn.c */
 int spawn_role(struct priv *p, struct child *c, enum role role, uint32_t slot, const int *fds, int nfds, struct err *e);

@@ -264,21 +264,37 @@ bool alive(pid_t pid)
 	return p && p[2] != 'Z' && p[2] != 'X';
 }
 
-bool uid_in_use(uid_t first, uid_t count)
+static pid_t parent_of(pid_t pid)
 {
-	DIR *d = opendir("/proc");
-	bool found = false;
-	for (struct dirent *de; d && (de = readdir(d));) {
-		char path[64];
-		struct stat st;
-		if (de->d_name[0] < '0' || de->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.20s", de->d_name);
-		if (stat(path, &st) == 0 && st.st_uid >= first && st.st_uid - first < count)
-			found = true;
+	char path[64], buf[512];
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	read_text(path, buf, sizeof(buf));
+	const char *p = strrchr(buf, ')');
+	return p ? atoi(p + 4) : 0; /* ") S PPID" */
+}
+
+static bool in_family(const struct net *n, pid_t pid)
+{
+	for (int i = 0; i < n->nfamily; i++)
+		if (n->family[i] == pid)
+			return true;
+	return false;
+}
+
+void net_watch(struct net *n)
+{
+	n->family[0] = n->priv;
+	n->nfamily = 1;
+	for (int before = 0; before != n->nfamily;) {
+		DIR *d = opendir("/proc");
+		before = n->nfamily;
+		for (struct dirent *de; d && (de = readdir(d));) {
+			pid_t pid = atoi(de->d_name);
+			if (pid > 0 && !in_family(n, pid) && in_family(n, parent_of(pid)) && n->nfamily < 512)
+				n->family[n->nfamily++] = pid;
+		}
+		closedir(d);
 	}
-	closedir(d);
-	return found;
 }
 
 static const char *group_name;
@@ -301,11 +317,11 @@ void net_gone(struct net *n)
 	for (int i = 0; i < 200 && alive(n->super.pid); i++)
 		usleep(10000);
 	assert_false(n->super.pid && alive(n->super.pid));
-	if (n->super.uid >= 0x70000000u) {
-		uid_t base = n->super.uid & ~1023u;
-		for (int i = 0; i < 200 && uid_in_use(base, 1024); i++)
+	for (int i = 0; i < n->nfamily; i++) {
+		for (int k = 0; k < 200 && alive(n->family[i]); k++)
 			usleep(10000);
-		assert_false(uid_in_use(base, 1024));
+		if (alive(n->family[i]))
+			fail_msg("pid %d is left", n->family[i]);
 	}
 	read_text("/proc/self/mountinfo", mounts, sizeof(mounts));
 	assert_string_equal(mounts, mounts_before);
@@ -333,6 +349,7 @@ void net_quit(struct net *n)
 {
 	struct msg_empty none = { 0 };
 	struct priv_done done;
+	net_watch(n);
 	CALL(n, PRIV_QUIT, &none, NULL, 0, &done, NULL);
 	assert_int_equal(done.status, 0);
 	int status = net_wait(n);

@@ -23,6 +23,7 @@ int fake_main(int argc, char **argv);
 struct hello {
 	int32_t pid;
 	uint32_t uid;
+	uint64_t capeff;
 	char args[600]; /* its arguments, each followed by a newline */
 };
 
@@ -39,6 +40,8 @@ struct net {
 	uint64_t req;
 	struct priv_exited exited[16]; /* seen while waiting for something else */
 	int nexited;
+	pid_t family[512]; /* net_watch: all that descend from priv */
+	int nfamily;
 	int nthreads; /* PRIV_THREAD seen */
 	struct rep_thread threads[64];
 };
@@ -53,6 +56,7 @@ void net_up(struct net *n, const char *name, uid_t uid);      /* all four */
 void net_status(struct net *n, char *buf, size_t cap);        /* all that comes before the pipe closes */
 int net_wait(struct net *n);                                  /* priv's exit status, at most 25 s */
 void net_quit(struct net *n);                                 /* PRIV_QUIT, wait, net_gone, net_remove */
+void net_watch(struct net *n);                                /* notes who must be dead at net_gone */
 void net_gone(struct net *n);                                 /* nothing of it may be left */
 void net_remove(struct net *n);                               /* the directories */
 const char *net_path(struct net *n, const char *below);
@@ -69,15 +73,11 @@ int net_spawn(struct net *n, enum role role, uint32_t slot, int *fd);
 /* What a fake role says about itself: lines KEY VALUE. */
 void role_report(int fd, char *buf, size_t cap);
 bool alive(pid_t pid);
-/* Does any process of the machine have this uid? */
-bool uid_in_use(uid_t first, uid_t count);
 void put_file(const char *path, const char *text);
 bool exists(const char *path);
 
 extern const uid_t test_uids[2];
 extern int test_nuids; /* 2 as root, else 1 */
 void tests_init(void);
-
-int test_lab_run(void);
 
 #endif

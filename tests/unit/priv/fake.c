@@ -3,11 +3,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char packet[MSG_BODY + 64];
@@ -36,6 +38,10 @@ static int super_main(int argc, char **argv)
 {
 	struct hello h = { .pid = getpid(), .uid = getuid() };
 	int conn = -1;
+	struct __user_cap_header_struct ch = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct cd[2];
+	syscall(SYS_capget, &ch, cd);
+	h.capeff = cd[0].effective | (uint64_t)cd[1].effective << 32;
 	for (int i = 1; i < argc; i++) {
 		strncat(h.args, argv[i], sizeof(h.args) - strlen(h.args) - 2);
 		strcat(h.args, "\n");

@@ -42,6 +42,8 @@ static void test_handshake(void **state)
 			assert_int_equal(n.super.uid, n.uid);
 		else
 			assert_int_equal(n.super.uid & 1023, 0);
+		/* SYS_ADMIN and SETPCAP, for isolate_role to use and drop */
+		assert_int_equal(n.super.capeff, 1u << 21 | 1u << 8);
 		struct stat st;
 		assert_int_equal(stat(net_path(&n, "run/alpha/ctl"), &st), 0);
 		assert_int_equal(st.st_mode & 0777, 0600);
@@ -187,6 +189,7 @@ static void test_super_dies(void **state)
 				net_spawn(&n, ROLE_VMM, 3, &vm) };
 		role_report(ev, report, sizeof(report));
 		close(ev); /* the relay that held the other end of it is about to die too */
+		net_watch(&n);
 		assert_int_equal(kill(n.super.pid, SIGKILL), 0);
 		int status = net_wait(&n);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
@@ -208,6 +211,7 @@ static void test_sigterm(void **state)
 		int gw;
 		net_up(&n, "epsilon", test_uids[u_]);
 		int pid = net_spawn(&n, ROLE_GATEWAY, 0, &gw);
+		net_watch(&n);
 		assert_int_equal(kill(n.priv, SIGTERM), 0);
 		int status = net_wait(&n);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -229,6 +233,7 @@ static void test_priv_killed(void **state)
 		int pids[4] = { net_spawn(&n, ROLE_EVIDENCE, 0, &ev), net_spawn(&n, ROLE_GATEWAY, 0, &gw),
 				net_spawn(&n, ROLE_VMM, 3, &vm), n.super.pid };
 		uint32_t uid = n.super.uid;
+		net_watch(&n);
 		assert_int_equal(kill(n.priv, SIGKILL), 0);
 		net_wait(&n);
 		for (int i = 0; i < 4; i++) {
