@@ -19,18 +19,18 @@ static void on_wait(void *arg)
 	cmd_note(arg, "another skep builds or imports an image: waiting for it");
 }
 
-static int finish(struct cmd *c, struct store *s, int status)
+static int finish(struct cmd *c, struct image_store *s, int status)
 {
-	store_close(s);
+	image_store_close(s);
 	cmd_progress_end(c);
 	fflush(NULL);
-	tool_die();
+	image_tool_die();
 	return status;
 }
 
 /* ---- build --------------------------------------------------------------- */
 
-static int build_one(struct cmd *c, struct store *s, const char *word, const char *name, struct err *e)
+static int build_one(struct cmd *c, struct image_store *s, const char *word, const char *name, struct err *e)
 {
 	struct recipe *r = calloc(1, sizeof(*r));
 	if (!r)
@@ -39,7 +39,7 @@ static int build_one(struct cmd *c, struct store *s, const char *word, const cha
 	int rc = recipe_find(word, r, e);
 	if (!rc && name && !text_is_name(name))
 		rc = err_set(e, -EINVAL, "\"%s\" cannot be the name of an image: a-z, 0-9 and -, at most 31", name);
-	if (!rc && !cmd_flag(c, "force") && !store_read(s, name ? name : r->name, &im, NULL) &&
+	if (!rc && !cmd_flag(c, "force") && !image_store_read(s, name ? name : r->name, &im, NULL) &&
 	    !strcmp(im.recipe_hash, r->hash)) {
 		cmd_note(c, "image %s is up to date", im.name);
 		free(r);
@@ -47,7 +47,7 @@ static int build_one(struct cmd *c, struct store *s, const char *word, const cha
 	}
 	if (!rc)
 		rc = image_build(c, s, r, name ? name : r->name, e);
-	if (!rc && !store_read(s, name ? name : r->name, &im, e)) {
+	if (!rc && !image_store_read(s, name ? name : r->name, &im, e)) {
 		char size[CMD_SIZE_TEXT], used[CMD_SIZE_TEXT];
 		cmd_note(c, "image %s is ready: %s, %s on disk", im.name, cmd_size_text(size, im.bytes),
 			 cmd_size_text(used, im.allocated));
@@ -58,18 +58,18 @@ static int build_one(struct cmd *c, struct store *s, const char *word, const cha
 
 int cmd_image_build(struct cmd *c)
 {
-	struct store s;
+	struct image_store s;
 	struct err e;
 	const char *name = cmd_str(c, "name");
 	if (name && c->nargs > 1)
 		return cmd_usage(c, "--name goes with one recipe only");
-	if (store_open(&s, &e) < 0)
+	if (image_store_open(&s, &e) < 0)
 		return cmd_fail_err(c, &e, NULL);
-	tool_catch_signals();
-	if (store_lock(&s, on_wait, c, &e) < 0)
-		return finish(c, &s, tool_stopped() ? CMD_FAILED : cmd_fail_err(c, &e, NULL));
+	image_tool_catch_signals();
+	if (image_store_lock(&s, on_wait, c, &e) < 0)
+		return finish(c, &s, image_tool_stopped() ? CMD_FAILED : cmd_fail_err(c, &e, NULL));
 	int status = CMD_OK;
-	for (int i = 0; i < c->nargs && !tool_stopped(); i++)
+	for (int i = 0; i < c->nargs && !image_tool_stopped(); i++)
 		if (build_one(c, &s, c->args[i], name, &e) < 0)
 			status = cmd_fail_err(c, &e, "image %s", name ? name : c->args[i]);
 	return finish(c, &s, status);
@@ -78,7 +78,7 @@ int cmd_image_build(struct cmd *c)
 /* ---- list ---------------------------------------------------------------- */
 
 struct listing {
-	struct store store;
+	struct image_store store;
 	char (*names)[NAME_CAP];
 	struct table table;
 	json_t *array; /* NULL: text */
@@ -102,7 +102,7 @@ static void list_image(struct listing *l, const char *name)
 	struct image im;
 	struct err e;
 	char size[CMD_SIZE_TEXT];
-	bool ok = !store_read(&l->store, name, &im, &e);
+	bool ok = !image_store_read(&l->store, name, &im, &e);
 	const char *state = ok ? recipe_state(&im) : "damaged";
 	if (l->array) {
 		json_t *o = json_object();
@@ -165,9 +165,9 @@ int cmd_image_list(struct cmd *c)
 {
 	struct listing l = { 0 };
 	struct err e;
-	if (store_open(&l.store, &e) < 0)
+	if (image_store_open(&l.store, &e) < 0)
 		return cmd_fail_err(c, &e, NULL);
-	l.names = store_names(&l.store);
+	l.names = image_store_names(&l.store);
 	if (!l.names)
 		return cmd_fail(c, "out of memory");
 	if (cmd_flag(c, "json"))
@@ -219,7 +219,7 @@ static int open_disk(const char *file, uint64_t *fs_bytes, struct err *e)
 	if (!r && (n < 0 || size < 0))
 		r = err_sys(e, -errno, "cannot read %s", file);
 	if (!r) {
-		r = disk_check(slice_of(head, (size_t)n), (uint64_t)size, fs_bytes, e);
+		r = image_disk_check(slice_of(head, (size_t)n), (uint64_t)size, fs_bytes, e);
 		if (r < 0)
 			err_prefix(e, "%s", file);
 	}
@@ -233,8 +233,8 @@ static int open_disk(const char *file, uint64_t *fs_bytes, struct err *e)
 /* What the superblock promises must hold below it, too. */
 static int check_copy(const char *disk, const char *file, struct err *e)
 {
-	struct tool t = { .log = -1 };
-	int r = tool_run(&t, (const char *[]){ "e2fsck", "-f", "-n", disk, NULL }, NULL, NULL);
+	struct image_tool t = { .log = -1 };
+	int r = image_tool_run(&t, (const char *[]){ "e2fsck", "-f", "-n", disk, NULL }, NULL, NULL);
 	if (r == -EINTR)
 		return err_set(e, r, "interrupted");
 	if (r == -ENOENT)
@@ -242,21 +242,21 @@ static int check_copy(const char *disk, const char *file, struct err *e)
 	return r < 0 ? err_set(e, -EINVAL, "%s: its file system is damaged: run e2fsck -f on it first", file) : 0;
 }
 
-static int import(struct cmd *c, struct store *s, const char *name, const char *file, struct err *e)
+static int import(struct cmd *c, struct image_store *s, const char *name, const char *file, struct err *e)
 {
 	struct importing im = { .c = c, .name = name };
 	char dir[DIRS_PATH], disk[DIRS_PATH + 16];
 	int in = open_disk(file, &im.size, e);
 	if (in < 0)
 		return in;
-	int r = store_begin(s, dir, e);
+	int r = image_store_begin(s, dir, e);
 	if (r < 0) {
 		close(in);
 		return r;
 	}
 	snprintf(disk, sizeof(disk), "%s/disk.img", dir);
 	int out = open(disk, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	r = out < 0 ? -errno : disk_copy(in, out, im.size, tool_stopped, on_copied, &im);
+	r = out < 0 ? -errno : image_disk_copy(in, out, im.size, image_tool_stopped, on_copied, &im);
 	if (r < 0)
 		err_sys(e, r, "cannot copy %s to %s", file, disk);
 	if (out >= 0)
@@ -267,7 +267,7 @@ static int import(struct cmd *c, struct store *s, const char *name, const char *
 		r = check_copy(disk, file, e);
 	}
 	if (r < 0) {
-		store_remove(dir);
+		image_store_remove(dir);
 		return r;
 	}
 	struct image image = { 0 };
@@ -275,23 +275,23 @@ static int import(struct cmd *c, struct store *s, const char *name, const char *
 	char *real = realpath(file, NULL);
 	snprintf(image.source, sizeof(image.source), "%s", real ? real : file);
 	free(real);
-	return store_commit(s, dir, &image, e);
+	return image_store_commit(s, dir, &image, e);
 }
 
 int cmd_image_import(struct cmd *c)
 {
 	const char *name = c->args[0], *file = c->args[1];
-	struct store s;
+	struct image_store s;
 	struct image old;
 	struct err e;
 	if (!text_is_name(name))
 		return cmd_usage(c, "\"%s\" cannot be the name of an image: a-z, 0-9 and -, at most 31", name);
-	if (store_open(&s, &e) < 0)
+	if (image_store_open(&s, &e) < 0)
 		return cmd_fail_err(c, &e, NULL);
-	tool_catch_signals();
-	if (store_lock(&s, on_wait, c, &e) < 0)
-		return finish(c, &s, tool_stopped() ? CMD_FAILED : cmd_fail_err(c, &e, NULL));
-	if (!cmd_flag(c, "force") && store_read(&s, name, &old, NULL) != -ENOENT)
+	image_tool_catch_signals();
+	if (image_store_lock(&s, on_wait, c, &e) < 0)
+		return finish(c, &s, image_tool_stopped() ? CMD_FAILED : cmd_fail_err(c, &e, NULL));
+	if (!cmd_flag(c, "force") && image_store_read(&s, name, &old, NULL) != -ENOENT)
 		return finish(c, &s, cmd_fail(c, "there is an image %s already: --force replaces it", name));
 	if (import(c, &s, name, file, &e) < 0)
 		return finish(c, &s, cmd_fail_err(c, &e, "image %s", name));

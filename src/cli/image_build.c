@@ -39,7 +39,7 @@ struct job {
 	const char *name;
 	char dir[DIRS_PATH]; /* .new-XXXXXX */
 	char root[DIRS_PATH + 16], state[DIRS_PATH + 16], out[DIRS_PATH + 16], disk[DIRS_PATH + 32];
-	struct tool tool;
+	struct image_tool tool;
 	char step[160]; /* what goes on, for the progress line */
 	uint64_t start;
 };
@@ -125,10 +125,10 @@ static void keep_line(const char *s, void *arg)
 /* Output of a program, empty if it fails. */
 static void output_of(const char *const *argv, struct text *t)
 {
-	struct tool tool = { .log = -1, .line = keep_line, .arg = t };
+	struct image_tool tool = { .log = -1, .line = keep_line, .arg = t };
 	t->n = 0;
 	t->buf[0] = '\0';
-	if (tool_run(&tool, argv, NULL, NULL) < 0)
+	if (image_tool_run(&tool, argv, NULL, NULL) < 0)
 		t->buf[0] = '\0';
 }
 
@@ -154,7 +154,7 @@ static int run(struct job *j, const char *const *argv, const char *const *env, s
 	for (size_t i = 0; argv[i]; i++)
 		dprintf(j->tool.log, " %s", argv[i]);
 	dprintf(j->tool.log, "\n");
-	return tool_run(&j->tool, argv, env, e);
+	return image_tool_run(&j->tool, argv, env, e);
 }
 
 static int debootstrap(struct job *j, struct err *e)
@@ -289,14 +289,15 @@ static int check_needs(const struct job *j, struct err *e)
 	char path[512], list[256] = "";
 	size_t n = 0;
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		if (!tool_find(always[i].program, path, sizeof(path)))
+		if (!image_tool_find(always[i].program, path, sizeof(path)))
 			n += (size_t)snprintf(list + n, sizeof(list) - n, " %s", always[i].package);
-	if (j->r->tool == RECIPE_MMDEBSTRAP && !tool_find("mmdebstrap", path, sizeof(path)))
+	if (j->r->tool == RECIPE_MMDEBSTRAP && !image_tool_find("mmdebstrap", path, sizeof(path)))
 		n += (size_t)snprintf(list + n, sizeof(list) - n, " mmdebstrap");
 	if (j->r->uml_modules && access("/usr/lib/uml/modules", X_OK) < 0)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, " user-mode-linux");
 	for (unsigned i = 0; i < j->r->nneeds && n < sizeof(list) - 70; i++)
-		if (!tool_find(j->r->needs[i].program, path, sizeof(path)) && !strstr(list, j->r->needs[i].package))
+		if (!image_tool_find(j->r->needs[i].program, path, sizeof(path)) &&
+		    !strstr(list, j->r->needs[i].package))
 			n += (size_t)snprintf(list + n, sizeof(list) - n, " %s", j->r->needs[i].package);
 	return n ? err_set(e, -ENOENT, "packages are missing that recipe %s needs: apt-get install%s", j->r->name, list)
 		 : 0;
@@ -362,7 +363,7 @@ static void blame(const struct job *j, const char *log, struct err *e)
 	snprintf(e->text + n, sizeof(e->text) - n, "; the log is %s", log);
 }
 
-int image_build(struct cmd *c, struct store *s, const struct recipe *r, const char *name, struct err *e)
+int image_build(struct cmd *c, struct image_store *s, const struct recipe *r, const char *name, struct err *e)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	if (!j)
@@ -371,12 +372,12 @@ int image_build(struct cmd *c, struct store *s, const struct recipe *r, const ch
 	j->r = r;
 	j->name = name;
 	j->start = ev_monotonic();
-	j->tool = (struct tool){ .log = -1, .line = on_line, .tick = on_tick, .arg = j };
+	j->tool = (struct image_tool){ .log = -1, .line = on_line, .tick = on_tick, .arg = j };
 	char log[DIRS_PATH + NAME_CAP + 8];
 	snprintf(log, sizeof(log), "%s/%s.log", s->dir, name);
 	int rc = check_needs(j, e);
 	if (!rc)
-		rc = store_begin(s, j->dir, e);
+		rc = image_store_begin(s, j->dir, e);
 	if (!rc) {
 		int fd = j->tool.log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		if (fd < 0)
@@ -393,13 +394,13 @@ int image_build(struct cmd *c, struct store *s, const struct recipe *r, const ch
 			snprintf(im.recipe_hash, sizeof(im.recipe_hash), "%s", r->hash);
 			snprintf(im.about, sizeof(im.about), "%s", r->about);
 			kernel_release(r, &im);
-			rc = store_commit(s, j->out, &im, e);
+			rc = image_store_commit(s, j->out, &im, e);
 		}
 		if (!rc)
 			unlink(log);
 		if (fd >= 0)
 			close(fd);
-		store_remove(j->dir);
+		image_store_remove(j->dir);
 	}
 	free(j);
 	return rc;

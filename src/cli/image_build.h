@@ -8,7 +8,7 @@
 
 /* Builds image `name` from *r into the store, whose lock the caller holds. On
  * failure the older image, if any, stays, and e names the log. */
-int image_build(struct cmd *c, struct store *s, const struct recipe *r, const char *name, struct err *e);
+int image_build(struct cmd *c, struct image_store *s, const struct recipe *r, const char *name, struct err *e);
 
 /* Lines "deb URI SUITE COMPONENT" for a suite from `apt-get indextargets` output
  * ("URI RELEASE COMPONENT" a line): what this computer is set up to use. out

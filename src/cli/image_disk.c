@@ -50,7 +50,7 @@ static int other(struct slice head, struct err *e)
 	return err_set(e, -EINVAL, "it is no disk that is known here: give a raw file with one ext4 file system");
 }
 
-int disk_check(struct slice head, uint64_t size, uint64_t *fs_bytes, struct err *e)
+int image_disk_check(struct slice head, uint64_t size, uint64_t *fs_bytes, struct err *e)
 {
 	struct slice super, s;
 	uint16_t magic = 0, state = 0;
@@ -102,7 +102,8 @@ static int copy_data(int in, int out, off_t at, off_t end, uint8_t *buf, size_t 
 	return 0;
 }
 
-int disk_copy(int in, int out, uint64_t n, int (*stop)(void), void (*progress)(uint64_t done, void *arg), void *arg)
+int image_disk_copy(int in, int out, uint64_t n, int (*stop)(void), void (*progress)(uint64_t done, void *arg),
+		    void *arg)
 {
 	const size_t cap = 1 << 20;
 	uint8_t *buf = malloc(cap);

@@ -14,10 +14,11 @@
  * what it is instead, and what to do. Formats: Linux Documentation/filesystems/
  * ext4/super.rst, UEFI 2.10 chapter 5 (GPT), QEMU docs/interop/qcow2.txt.
  */
-int disk_check(struct slice head, uint64_t size, uint64_t *fs_bytes, struct err *e);
+int image_disk_check(struct slice head, uint64_t size, uint64_t *fs_bytes, struct err *e);
 
 /* Copies n bytes of in to out, holes and blocks of zeros as holes. stop() is
  * asked now and then whether to give up (-EINTR). */
-int disk_copy(int in, int out, uint64_t n, int (*stop)(void), void (*progress)(uint64_t done, void *arg), void *arg);
+int image_disk_copy(int in, int out, uint64_t n, int (*stop)(void), void (*progress)(uint64_t done, void *arg),
+		    void *arg);
 
 #endif

@@ -19,7 +19,7 @@
 
 #define NEW_PREFIX ".new-"
 
-int store_open(struct store *s, struct err *e)
+int image_store_open(struct image_store *s, struct err *e)
 {
 	char state[DIRS_PATH];
 	s->lock = -1;
@@ -31,7 +31,7 @@ int store_open(struct store *s, struct err *e)
 	return dirs_make(s->dir, e);
 }
 
-int store_lock(struct store *s, void (*on_wait)(void *arg), void *arg, struct err *e)
+int image_store_lock(struct image_store *s, void (*on_wait)(void *arg), void *arg, struct err *e)
 {
 	int fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -48,7 +48,7 @@ int store_lock(struct store *s, void (*on_wait)(void *arg), void *arg, struct er
 	return 0;
 }
 
-void store_close(struct store *s)
+void image_store_close(struct image_store *s)
 {
 	if (s->lock >= 0)
 		close(s->lock);
@@ -78,7 +78,7 @@ static void remove_at(int at, const char *name, unsigned depth)
 	unlinkat(at, name, AT_REMOVEDIR);
 }
 
-void store_remove(const char *path)
+void image_store_remove(const char *path)
 {
 	remove_at(AT_FDCWD, path, 0);
 }
@@ -108,7 +108,7 @@ static bool bind_json(const json_t *o, struct image *im)
 	       get(o, "kernel", im->kernel, sizeof(im->kernel)) && strlen(im->sha256) == 64;
 }
 
-int store_read(const struct store *s, const char *name, struct image *out, struct err *e)
+int image_store_read(const struct image_store *s, const char *name, struct image *out, struct err *e)
 {
 	struct image im = { 0 };
 	char path[DIRS_PATH + NAME_CAP + 16];
@@ -146,7 +146,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-char (*store_names(const struct store *s))[NAME_CAP]
+char (*image_store_names(const struct image_store *s))[NAME_CAP]
 {
 	char(*v)[NAME_CAP] = calloc(1, NAME_CAP);
 	size_t n = 0;
@@ -172,7 +172,7 @@ char (*store_names(const struct store *s))[NAME_CAP]
 
 /* ---- writing ------------------------------------------------------------- */
 
-static void sweep(const struct store *s)
+static void sweep(const struct image_store *s)
 {
 	DIR *d = opendir(s->dir);
 	for (struct dirent *de; d && (de = readdir(d));)
@@ -182,7 +182,7 @@ static void sweep(const struct store *s)
 		closedir(d);
 }
 
-int store_begin(struct store *s, char *path, struct err *e)
+int image_store_begin(struct image_store *s, char *path, struct err *e)
 {
 	char dir[DIRS_PATH];
 	sweep(s);
@@ -248,7 +248,7 @@ static int write_json(const char *path, struct image *im, struct err *e)
 	return r < 0 ? err_sys(e, r, "cannot write %s", path) : 0;
 }
 
-int store_commit(struct store *s, const char *dir, struct image *im, struct err *e)
+int image_store_commit(struct image_store *s, const char *dir, struct image *im, struct err *e)
 {
 	char from[DIRS_PATH + 16], to[DIRS_PATH + NAME_CAP + 2];
 	snprintf(from, sizeof(from), "%s/disk.img", dir);
@@ -269,6 +269,6 @@ int store_commit(struct store *s, const char *dir, struct image *im, struct err 
 	if (!r && s->lock >= 0)
 		fsync(s->lock);
 	/* After an exchange this is the older image. */
-	store_remove(dir);
+	image_store_remove(dir);
 	return r;
 }

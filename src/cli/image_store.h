@@ -31,30 +31,30 @@ struct image {
 	uint64_t allocated;       /* what it takes on the disk; not stored */
 };
 
-struct store {
+struct image_store {
 	char dir[DIRS_PATH]; /* state/images */
 	int lock;            /* -1 or the locked directory */
 };
 
 /* The directory, made if it is not there. */
-int store_open(struct store *s, struct err *e);
+int image_store_open(struct image_store *s, struct err *e);
 /* Waits for another build or import; on_wait is called once before it waits. */
-int store_lock(struct store *s, void (*on_wait)(void *arg), void *arg, struct err *e);
-void store_close(struct store *s);
+int image_store_lock(struct image_store *s, void (*on_wait)(void *arg), void *arg, struct err *e);
+void image_store_close(struct image_store *s);
 
 /* Reads and checks image NAME. -ENOENT: no such image; else it is damaged. */
-int store_read(const struct store *s, const char *name, struct image *out, struct err *e);
+int image_store_read(const struct image_store *s, const char *name, struct image *out, struct err *e);
 /* Names of all images, in order; ends with an empty one. Freed by the caller. */
-char (*store_names(const struct store *s))[NAME_CAP];
+char (*image_store_names(const struct image_store *s))[NAME_CAP];
 
 /* A new directory to build in; needs the lock. path[DIRS_PATH]. */
-int store_begin(struct store *s, char *path, struct err *e);
+int image_store_begin(struct image_store *s, char *path, struct err *e);
 /* dir/disk.img becomes image im->name, with image.json written from im (bytes,
  * sha256 and created are filled in here). Replaces an older one in one step.
  * dir is gone afterwards, whatever happens. */
-int store_commit(struct store *s, const char *dir, struct image *im, struct err *e);
+int image_store_commit(struct image_store *s, const char *dir, struct image *im, struct err *e);
 
 /* rm -rf, whatever the modes in there are. Follows no link. */
-void store_remove(const char *path);
+void image_store_remove(const char *path);
 
 #endif

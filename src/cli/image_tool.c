@@ -25,7 +25,7 @@ static void on_signal(int sig)
 	stopped = sig;
 }
 
-void tool_catch_signals(void)
+void image_tool_catch_signals(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigaction(SIGINT, &sa, NULL);
@@ -33,12 +33,12 @@ void tool_catch_signals(void)
 	sigaction(SIGHUP, &sa, NULL);
 }
 
-int tool_stopped(void)
+int image_tool_stopped(void)
 {
 	return stopped;
 }
 
-void tool_die(void)
+void image_tool_die(void)
 {
 	int sig = stopped;
 	if (!sig)
@@ -54,7 +54,7 @@ static const char *search_path(char *buf, size_t cap)
 	return buf;
 }
 
-bool tool_find(const char *program, char *path, size_t cap)
+bool image_tool_find(const char *program, char *path, size_t cap)
 {
 	char all[4096], *save = NULL;
 	search_path(all, sizeof(all));
@@ -64,8 +64,8 @@ bool tool_find(const char *program, char *path, size_t cap)
 	return false;
 }
 
-static void child(const struct tool *t, const char *path, const char *const *argv, const char *const *env, int out,
-		  pid_t parent)
+static void child(const struct image_tool *t, const char *path, const char *const *argv, const char *const *env,
+		  int out, pid_t parent)
 {
 	char all[4096];
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -101,7 +101,7 @@ struct reader {
 	bool bad; /* t->last is an error, which an ordinary line does not replace */
 };
 
-static void one_line(struct tool *t, struct reader *r)
+static void one_line(struct image_tool *t, struct reader *r)
 {
 	r->buf[r->n] = '\0';
 	if (r->n && (!r->bad || looks_bad(r->buf))) {
@@ -114,7 +114,7 @@ static void one_line(struct tool *t, struct reader *r)
 }
 
 /* false at the end of the output */
-static bool take(struct tool *t, struct reader *r, int fd)
+static bool take(struct image_tool *t, struct reader *r, int fd)
 {
 	char in[4096];
 	ssize_t n = read(fd, in, sizeof(in));
@@ -133,7 +133,7 @@ static bool take(struct tool *t, struct reader *r, int fd)
 	return true;
 }
 
-static int watch(struct tool *t, pid_t pid, int fd, bool *ended, int *status)
+static int watch(struct image_tool *t, pid_t pid, int fd, bool *ended, int *status)
 {
 	struct reader r = { .n = 0 };
 	uint64_t killed = 0, quiet = 0;
@@ -167,14 +167,15 @@ static int watch(struct tool *t, pid_t pid, int fd, bool *ended, int *status)
 	return signal_no;
 }
 
-int tool_run(struct tool *t, const char *const *argv, const char *const *env, struct err *e)
+int image_tool_run(struct image_tool *t, const char *const *argv, const char *const *env, struct err *e)
 {
 	char path[512];
 	int out[2], status = 0;
 	t->last[0] = '\0';
-	if (tool_stopped())
+	if (image_tool_stopped())
 		return err_set(e, -EINTR, "interrupted");
-	if (strchr(argv[0], '/') ? !text_copy(path, sizeof(path), argv[0]) : !tool_find(argv[0], path, sizeof(path)))
+	if (strchr(argv[0], '/') ? !text_copy(path, sizeof(path), argv[0])
+				 : !image_tool_find(argv[0], path, sizeof(path)))
 		return err_set(e, -ENOENT, "%s is not installed", argv[0]);
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return err_sys(e, -errno, "cannot make a pipe");

@@ -13,7 +13,7 @@
  * session of its own, so that Ctrl-C reaches us only and we decide what it
  * gets: SIGTERM, time to clean up, SIGKILL.
  */
-struct tool {
+struct image_tool {
 	int log;                                /* fd, -1 = none */
 	void (*line)(const char *s, void *arg); /* without the newline; may be NULL */
 	void (*tick)(void *arg);                /* about once a second; may be NULL */
@@ -21,18 +21,18 @@ struct tool {
 	char last[256]; /* last line that was printed, or that looked like an error */
 };
 
-/* From now on SIGINT, SIGTERM and SIGHUP only set what tool_stopped returns. */
-void tool_catch_signals(void);
+/* From now on SIGINT, SIGTERM and SIGHUP only set what image_tool_stopped returns. */
+void image_tool_catch_signals(void);
 /* 0 or the signal that came. */
-int tool_stopped(void);
+int image_tool_stopped(void);
 /* Dies of the signal that came, so that a shell sees what happened. */
-void tool_die(void);
+void image_tool_die(void);
 
 /* Path of a program, looked for in PATH and the sbin directories. */
-bool tool_find(const char *program, char *path, size_t cap);
+bool image_tool_find(const char *program, char *path, size_t cap);
 
 /* 0; -EINTR after a signal; -ENOENT: no such program; -EIO: it failed, e says
  * how. env: NULL-terminated additions to our environment, or NULL. */
-int tool_run(struct tool *t, const char *const *argv, const char *const *env, struct err *e);
+int image_tool_run(struct image_tool *t, const char *const *argv, const char *const *env, struct err *e);
 
 #endif
