@@ -453,13 +453,14 @@ static void ended(struct super *s, struct seq *q, int status, const struct err *
 
 void super_down(struct super *s, const struct reply_to *to, bool force)
 {
-	bool first = s->life != LIFE_DOWN;
-	if (!first && to->client && to->client != s->down_to.client) {
-		ctl_end(s, to, -EALREADY, "%s is going down already", s->name);
+	if (s->life == LIFE_DOWN) {
+		/* The first who asks is the one who is told when it is over. */
+		if (!s->down_to.client)
+			s->down_to = *to;
+		else if (to->client)
+			ctl_end(s, to, -EALREADY, "%s is going down already", s->name);
 		return;
 	}
-	if (!first && s->seq.steps == down_steps)
-		return;
 	s->life = LIFE_DOWN;
 	s->down_to = *to;
 	s->down_force = force;
