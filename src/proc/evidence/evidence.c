@@ -4,29 +4,26 @@
  *
  * Theory of operation. Frames and flows come through rings (drain.c), events
  * and console bytes as messages; output.c decides which file they go to;
- * store.c buffers, writes, syncs and journals. One thread does all of it but
- * fdatasync (sync.c). Every turn of the loop ends in housekeep(), which moves
- * commits on and sends the answers whose commit is done: an EV_DONE for
- * something that had to be kept means that it is on the disk.
+ * store.c buffers, writes, syncs and journals. One thread does all of it: the
+ * rings are the buffer for the time that the disk takes. Every turn of the loop
+ * ends in housekeep(), which commits when it is time and sends the answers that
+ * waited for it: an EV_DONE for something that had to be kept means that it is
+ * on the disk.
  *
  * When writing fails, or free space falls below the limit, all rings are
  * stopped for good: the gateway then drops every frame, since none can be
  * recorded. super is told; what was written stays readable. Nothing is tried
  * again in this process.
  *
- * System calls after isolate_role, for its filter:
- *   read write writev close poll epoll_create1 epoll_ctl epoll_wait epoll_pwait
- *   eventfd2 recvmsg sendmsg fcntl fstat newfstatat lseek openat mkdirat unlinkat
- *   renameat ftruncate fdatasync fsync flock fstatfs getdents64 pread64
- *   mmap munmap mremap mprotect madvise brk futex clock_gettime clock_nanosleep
- *   clone clone3 (one thread: pthread_create) set_robust_list rseq gettid
- *   sched_getaffinity sched_yield rt_sigprocmask rt_sigaction rt_sigreturn sigaltstack
- *   getpid tgkill getrandom restart_syscall exit exit_group
+ * After isolate_role it needs, besides messages, waiting and memory: openat,
+ * mkdirat, unlinkat, renameat, newfstatat, ftruncate, fdatasync, flock, fstatfs,
+ * getdents64, pread64 - all below the directory fd - and no threads.
  */
 #include "proc/evidence/evidence.h"
 
 #include "base/log.h"
 #include "proc/evidence/role.h"
+#include "sandbox/isolate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,7 +118,7 @@ static void housekeep(struct evidence *e)
 	if (!e->configured || e->stopped)
 		return;
 	output_notes(e, e->now);
-	store_tick(s, e->now, e->ev.now, false);
+	store_tick(s, e->now, e->ev.now);
 	if (s->failed) {
 		stopped(e, s->failed, s->why.text);
 		return;
@@ -145,17 +142,6 @@ static void on_commit_timer(void *arg, uint64_t now)
 {
 	(void)arg;
 	(void)now; /* housekeep does it at the end of the turn */
-}
-
-static void on_sync(void *arg, uint32_t events, uint64_t now)
-{
-	struct evidence *e = arg;
-	uint64_t count;
-	(void)events;
-	(void)now;
-	if (read(e->store.sync.wakefd, &count, sizeof(count)) < 0) {
-		/* Nothing there: housekeep asks anyway. */
-	}
 }
 
 static void on_drain(void *arg, uint64_t now)
@@ -219,8 +205,7 @@ static int on_conf(struct evidence *e, const struct msg *m, struct err *err)
 	}
 	struct store_conf sc = { .max_bytes = c->conf.max_bytes,
 				 .max_age = c->conf.max_age,
-				 .min_free = c->conf.min_free,
-				 .threaded = true };
+				 .min_free = c->conf.min_free };
 	char text[120];
 	snprintf(text, sizeof(text), "%s skep %s", c->honeynet, c->version);
 	int r = store_open(&e->store, e->dirfd, text, &sc, &store_real_io, e->now, err);
@@ -234,8 +219,6 @@ static int on_conf(struct evidence *e, const struct msg *m, struct err *err)
 	e->eve.honeynet = e->conf.honeynet;
 	set_limits(e, &c->conf);
 	snprintf(e->app, sizeof(e->app), "skep %s", c->version);
-	if (e->store.sync.wakefd >= 0)
-		ev_add(&e->ev, &e->sync_ev, e->store.sync.wakefd, EPOLLIN, on_sync, e);
 	ev_timer_set(&e->ev, &e->stats_timer, e->ev.now + STATS_SEC * EV_SEC, on_stats, e);
 	r = output_open(e, e->now);
 	if (!r)
@@ -549,6 +532,12 @@ static int init(struct evidence *e, struct err *err)
 	r = ev_init(&e->ev, NULL);
 	if (!r)
 		r = ev_add(&e->ev, &e->super_ev, e->super.fd, EPOLLIN, on_super, e);
+	if (!r) {
+		const struct isolate_opts o = { .dirfd = e->dirfd };
+		r = isolate_role(ROLE_EVIDENCE, &o, err);
+		if (r < 0)
+			return r;
+	}
 	e->drain_timer.fn = on_drain;
 	e->commit_timer.fn = on_commit_timer;
 	return r < 0 ? err_sys(err, r, "cannot make an event loop") : 0;

@@ -63,7 +63,7 @@ struct reply {
 struct evidence {
 	struct ev ev;
 	struct chan super;
-	struct ev_source super_ev, sync_ev;
+	struct ev_source super_ev;
 	struct ev_timer drain_timer, commit_timer, stats_timer;
 	int dirfd;
 	bool configured, stopping;

@@ -95,6 +95,8 @@ static int open_segment(struct store *s, struct stream *st, uint64_t now)
 	g->opened = now;
 	g->dirty = true;
 	g->id = ++s->last_id;
+	g->spare = !st->cap;
+	s->nopen += g->spare;
 	st->seg = g;
 	char dir[STORE_NAME];
 	snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(g->name, "/"), g->name);
@@ -110,9 +112,26 @@ static int open_record(struct store *s, const struct segment *g, uint64_t now)
 	return store_record(s, J_OPEN, now, b, body.n);
 }
 
+/* Unbuffered streams may be many (consoles), and file descriptors are few: a
+ * commit closes those that are in use. */
+static int spare_fds(struct store *s, const struct stream *st, uint64_t now)
+{
+	enum { OPEN_MAX = 128 };
+	return !st->cap && s->nopen >= OPEN_MAX ? store_commit(s, now) : s->failed;
+}
+
+void store_close_fd(struct store *s, struct segment *g)
+{
+	if (g->fd < 0)
+		return;
+	close(g->fd);
+	g->fd = -1;
+	s->nopen -= g->spare;
+}
+
 int store_begin(struct store *s, struct stream *st, uint64_t now)
 {
-	if (s->failed || st->seg)
+	if (spare_fds(s, st, now) < 0 || st->seg)
 		return s->failed;
 	int r = open_segment(s, st, now);
 	return r < 0 ? r : open_record(s, st->seg, now);
@@ -128,6 +147,7 @@ int store_write(struct store *s, struct stream *st, const void *p, size_t n)
 		g->fd = openat(s->dirfd, g->name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
 		if (g->fd < 0)
 			return store_fail(s, -errno, "open", g->name);
+		s->nopen += g->spare;
 	}
 	ssize_t w;
 	do
@@ -368,12 +388,7 @@ int store_open(struct store *s, int dirfd, const char *text, const struct store_
 	j->cap = 2 * JOURNAL_RECORD_MAX;
 	j->buf = malloc(j->cap);
 	j->whole = journal_whole;
-	r = j->buf ? syncer_init(&s->sync, s->io.fdatasync, c->threaded, e) : err_set(e, -ENOMEM, "out of memory");
-	if (r < 0) {
-		recover_free(rec);
-		return r;
-	}
-	r = store_journal_begin(s, now);
+	r = j->buf ? store_journal_begin(s, now) : store_fail(s, -ENOMEM, "make room for", "the journal");
 	if (!r)
 		r = store_record(s, J_START, now, text, strlen(text));
 	if (!r)
@@ -395,7 +410,6 @@ static void free_segment(struct segment *g)
 
 void store_free(struct store *s)
 {
-	syncer_close(&s->sync);
 	while (s->streams) {
 		struct stream *st = s->streams;
 		s->streams = st->next;
@@ -412,7 +426,6 @@ void store_free(struct store *s)
 	free(s->journal.buf);
 	free(s->kept);
 	free(s->snapshot);
-	free(s->syncing);
 	free(s->notes);
 	*s = (struct store){ .dirfd = -1, .failed = -ESHUTDOWN };
 }

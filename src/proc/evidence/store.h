@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/ev.h"
 #include "proc/evidence/journal.h"
-#include "proc/evidence/sync.h"
 
 #include <sodium.h>
 #include <stdbool.h>
@@ -24,10 +23,9 @@
  * segment's running hash.
  *
  * A commit makes what was flushed survive a power cut: fdatasync of every
- * segment that changed (in sync.c's thread), then a COMMIT record with their
- * sizes and hashes in the journal, then fdatasync of the journal. Appending
- * goes on in the meantime. store_ticket names all that was appended so far;
- * store_durable says whether a commit has covered it.
+ * segment that changed, then a COMMIT record with their sizes and hashes in the
+ * journal, then fdatasync of the journal. store_ticket names all that was
+ * appended so far; store_durable says whether a commit has covered it.
  *
  * The first write, sync or create that fails ends everything: nothing is tried
  * again, nothing is acknowledged any more, and a half-written record is cut off
@@ -49,7 +47,6 @@ struct store_conf {
 	uint64_t max_bytes; /* 0 = no limit */
 	uint64_t max_age;   /* seconds; 0 = no limit */
 	uint64_t min_free;  /* bytes */
-	bool threaded;      /* sync in a thread */
 };
 
 /* One file. */
@@ -59,7 +56,7 @@ struct segment {
 	int fd;      /* -1: closed to spare descriptors; opened again on use */
 	bool dirty;  /* changed since the last commit began */
 	bool closed;
-	bool final; /* was closed when the running commit began: nothing follows */
+	bool spare; /* its fd is closed after each commit */
 	uint64_t size;
 	uint64_t opened; /* ns, realtime */
 	char name[STORE_NAME];
@@ -99,13 +96,10 @@ struct store_note {
 	char text[160];
 };
 
-enum commit_phase { COMMIT_IDLE, COMMIT_DATA, COMMIT_JOURNAL };
-
 struct store {
 	int dirfd;
 	struct store_io io;
 	struct store_conf conf;
-	struct syncer sync;
 	struct stream *streams;
 	struct stream journal;
 	struct journal_chain chain;
@@ -115,16 +109,13 @@ struct store {
 	unsigned nkept, capkept;
 	uint64_t total; /* bytes of all files */
 
-	enum commit_phase phase;
-	uint64_t begun, done;       /* commits */
-	uint64_t appended, covered; /* counters of what was appended, and of what a commit has begun to cover */
-	uint64_t since;             /* of the first append that no commit has begun to cover; 0 = none */
-	uint64_t pending;           /* bytes appended since the last commit began */
+	uint64_t done;              /* commits */
+	uint64_t appended, covered; /* counters of what was appended, and of what a commit covers */
+	uint64_t since;             /* monotonic time at which the first append after a commit was seen; 0 = none */
+	uint64_t pending;           /* bytes written since the last commit */
 	uint8_t *snapshot;          /* payload of the COMMIT record */
-	size_t nsnapshot;
-	unsigned nsyncing;
-	struct segment **syncing;
-	bool low; /* free space is below min_free */
+	unsigned nopen;             /* fds of unbuffered streams */
+	bool low;                   /* free space is below min_free */
 
 	struct store_note *notes;
 	unsigned nnotes;
@@ -173,17 +164,16 @@ static inline bool store_durable(const struct store *s, uint64_t ticket)
 	return s->done >= ticket;
 }
 
-/* Moves commits on: begins one if `force` or if it is time (mono is the
- * monotonic clock), takes the next step of a running one, applies the limits.
- * now is realtime. */
-int store_tick(struct store *s, uint64_t now, uint64_t mono, bool force);
-/* Commits everything and waits for it. */
+/* Commits if it is time. mono is the monotonic clock. */
+int store_tick(struct store *s, uint64_t now, uint64_t mono);
+/* Commits everything now. */
 int store_commit(struct store *s, uint64_t now);
 /* When store_tick wants to be called at the latest (monotonic); 0 = no need. */
 uint64_t store_deadline(const struct store *s);
 
 /* ---- between store.c, commit.c, recover.c and retain.c ------------------- */
 int store_fail(struct store *s, int code, const char *what, const char *name);
+void store_close_fd(struct store *s, struct segment *g);
 int store_write(struct store *s, struct stream *st, const void *p, size_t n);
 int store_journal_begin(struct store *s, uint64_t now);
 struct kept *store_keep(struct store *s, const char *name, uint32_t id, uint64_t size, uint64_t closed,

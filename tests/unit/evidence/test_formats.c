@@ -98,7 +98,7 @@ static void test_json_hostile(void **state)
 	struct json j;
 	json_init(&j, buf, sizeof(buf));
 	json_obj(&j, NULL);
-	json_bytes(&j, "x", "a\xff\x1b[2J\xe2\x80\xae\xc3\xa9", 10);
+	json_bytes(&j, "x", "a\xff\x1b[2J\xe2\x80\xae\xc3\xa9", 11);
 	json_end(&j);
 	static const char want[] = "{\"x\":\"a\\ufffd\\u001b[2J\\u202e\xc3\xa9\"}";
 	assert_int_equal(j.n, sizeof(want) - 1);
