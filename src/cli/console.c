@@ -156,7 +156,7 @@ static int attach(struct cmd *c, int sock, const char *net, const char *honeypot
 			 con.term.mode == TERM_RAW ? "; the guest controls this terminal" : "");
 		raw = was;
 		cfmakeraw(&raw);
-		tcsetattr(con.in, TCSADRAIN, &raw);
+		tcsetattr(con.in, TCSANOW, &raw);
 	}
 	/* Watching without a terminal goes on until told otherwise. */
 	uint64_t otherwise = con.readonly ? 0 : 1;
@@ -164,7 +164,7 @@ static int attach(struct cmd *c, int sock, const char *net, const char *honeypot
 	if (con.tty) {
 		if (con.term.mode != TERM_PLAIN && isatty(con.out))
 			write_all(con.out, (const uint8_t *)term_reset, strlen(term_reset));
-		tcsetattr(con.in, TCSADRAIN, &was);
+		tcsetattr(con.in, TCSANOW, &was);
 		fputc('\n', c->err);
 		cmd_note(c, con.closed ? "the console of %s/%s was closed" : "detached from %s/%s", net, honeypot);
 	}

@@ -6,25 +6,30 @@
 #include <string.h>
 
 /* Text in mdoc: a backslash is \e, a hyphen that is meant is \-, and a line may
- * not begin with a control character (mdoc(7)). bold: option names in it. */
+ * not begin with a control character (mdoc(7)). */
 static void mdoc_text(FILE *out, const char *p, size_t n, bool line_start)
 {
+	size_t col = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (line_start && (p[i] == '.' || p[i] == '\''))
 			fputs("\\&", out);
 		line_start = false;
+		/* A sentence ends its line, so that its space is right; long lines are
+		 * cut, since mdoc is read by people too. */
+		bool sentence = i >= 1 && p[i - 1] == '.' && i + 1 < n && p[i + 1] >= 'A' && p[i + 1] <= 'Z';
+		if (p[i] == ' ' && (sentence || col > 60)) {
+			fputc('\n', out);
+			line_start = true;
+			col = 0;
+			continue;
+		}
+		col++;
 		if (p[i] == '\\')
 			fputs("\\e", out);
 		else if (p[i] == '-')
 			fputs("\\-", out);
 		else
 			fputc(p[i], out);
-		/* A sentence ends its line, so that its space is right. */
-		if (p[i] == '.' && i + 2 < n && p[i + 1] == ' ' && p[i + 2] >= 'A' && p[i + 2] <= 'Z') {
-			fputc('\n', out);
-			i++;
-			line_start = true;
-		}
 	}
 }
 
@@ -36,8 +41,7 @@ static void paragraphs(FILE *out, const char *text)
 		size_t n = end ? (size_t)(end - text) : strlen(text);
 		if (!strncmp(text, "  ", 2)) {
 			fputs(".Bd -literal -offset indent\n", out);
-			mdoc_text(out, text + 2, n - 2, true);
-			fputs("\n.Ed\n", out);
+			fprintf(out, "%.*s\n.Ed\n", (int)n - 2, text + 2);
 		} else {
 			fputs(first ? "" : ".Pp\n", out);
 			mdoc_text(out, text, n, true);

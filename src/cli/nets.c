@@ -50,8 +50,11 @@ void net_sweep(const char *name)
 {
 	static const char *const files[] = { "ctl", "lock" };
 	char run[DIRS_PATH], path[PATH_ROOM];
-	int fd = net_lock(name, false, NULL);
-	if (fd < 0 || dirs_run(run, NULL) < 0)
+	if (dirs_run(run, NULL) < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", run, name);
+	int fd = access(path, F_OK) == 0 ? net_lock(name, true, NULL) : -1;
+	if (fd < 0)
 		return;
 	/* The lock last: whoever waits for it finds that its file is gone. */
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
