@@ -94,6 +94,14 @@ static void simple_done(struct super *s, struct seq *q, int status, const struct
 	step_done(s, (unsigned)(uintptr_t)q->subject, status, e);
 }
 
+static void policy_done(struct super *s, struct seq *q, int status, const struct err *e)
+{
+	super_event(s, &s->apply.to, "policy", status < 0 ? "skep.policy.failed" : "skep.policy.set", NULL,
+		    status < 0 ? "generation %u refused, the old one stays: %s" : "generation %u in force%s",
+		    s->policy_generation, status < 0 ? e->text : "");
+	simple_done(s, q, status, e);
+}
+
 static int policy_begin(struct super *s, struct seq *q, struct err *e)
 {
 	return policy_send(s, q, e);
@@ -216,7 +224,7 @@ static void begin_step(struct super *s, unsigned i, unsigned op, bool from_runni
 		break;
 	case STEP_POLICY:
 		take_policies(s, m);
-		seq_start(s, &s->seq, policy_steps, (void *)(uintptr_t)i, simple_done);
+		seq_start(s, &s->seq, policy_steps, (void *)(uintptr_t)i, policy_done);
 		break;
 	case STEP_EVIDENCE:
 		seq_start(s, &s->seq, evidence_steps, (void *)(uintptr_t)i, simple_done);

@@ -141,6 +141,10 @@ static void on_vmm_state(struct super *s, struct chan *c, const struct vmm_state
 	char text[320];
 	text_safe(text, sizeof(text), v->text, strlen(v->text), false);
 	switch (v->event) {
+	case VMM_BOOTING:
+		if (text[0])
+			super_event(s, NULL, "machine", "skep.machine.rebooted", m->hp.name, "%.200s", text);
+		break;
 	case VMM_CONTROL_UP:
 		machine_control_up(s, m);
 		break;
@@ -186,7 +190,9 @@ static void on_message(struct super *s, struct chan *c, struct msg *m)
 
 static void role_broke(struct super *s, struct chan *c, const struct err *e)
 {
-	log_error("%s: %s", role_name(c->peer), e->text);
+	/* That it ended is told by priv, with its wait status. */
+	if (e->code != -EPIPE)
+		log_error("%s: %s", role_name(c->peer), e->text);
 	if (c == &s->priv) {
 		/* Without priv there is nothing to be super of. */
 		s->status = 1;
