@@ -61,6 +61,12 @@ int dirs_make(const char *path, struct err *e)
 			return err_sys(e, -errno, "cannot make directory %s", buf);
 		*p = c;
 		if (!c)
-			return 0;
+			break;
 	}
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return err_sys(e, -errno, "cannot make directory %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, -ENOTDIR, "%s is there, but is not a directory", path);
+	return 0;
 }

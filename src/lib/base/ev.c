@@ -137,8 +137,8 @@ int ev_turn(struct ev *ev, int max_wait_ms)
 			s->fn(s->arg, es[i].events, ev->now);
 	}
 	ev->nready = 0;
-	/* Timers set by a timer wait for the next turn, so that none can starve
-	 * the fds. */
+	/* At most so many a turn: a timer that sets itself anew for now must not
+	 * starve the fds. */
 	for (int i = 0; i < 1024 && ev->timers && ev->timers->at <= ev->now; i++) {
 		struct ev_timer *t = ev->timers;
 		ev->timers = t->next;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "model/tree.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,23 +71,6 @@ static struct mark mark_of(yaml_mark_t m)
 	return (struct mark){ (uint32_t)m.line + 1, (uint32_t)m.column + 1 };
 }
 
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629); 0 if none. */
-static size_t utf8_len(const uint8_t *p, size_t n)
-{
-	if (p[0] < 0x80)
-		return 1;
-	size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
-
 /* libyaml would take UTF-16 and would stop at a control character with an
  * offset instead of a place. */
 static bool check_text(const char *text, size_t n, struct diag *d)
@@ -97,7 +82,8 @@ static bool check_text(const char *text, size_t n, struct diag *d)
 		return false;
 	}
 	for (size_t i = 0; i < n;) {
-		size_t len = utf8_len(p + i, n - i);
+		uint32_t cp;
+		size_t len = text_utf8(p + i, n - i, &cp);
 		if (!len) {
 			diag_add(d, at, "byte 0x%02x: the file is not UTF-8", p[i]);
 			return false;

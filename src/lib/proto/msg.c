@@ -116,9 +116,12 @@ int msg_recv(struct chan *c, struct msg *m, struct err *e)
 			return 0;
 		return err_set(e, errno == ECONNRESET ? -EPIPE : -errno, "%s is gone", role_name(c->peer));
 	}
-	if (n == 0)
-		return err_set(e, -EPIPE, "%s is gone", role_name(c->peer));
+	/* Before anything else, since fds come with an empty packet too. */
 	bool fds_ok = collect_fds(&mh, m);
+	if (n == 0) {
+		msg_close_fds(m);
+		return err_set(e, -EPIPE, "%s is gone", role_name(c->peer));
+	}
 	m->req = (size_t)n >= sizeof(w) ? w.req : 0;
 	int r = 0;
 	if ((size_t)n < sizeof(w) || (mh.msg_flags & MSG_TRUNC) || !fds_ok || w.len != (size_t)n - sizeof(w))

@@ -68,6 +68,12 @@ int ring_writer_open(struct ring_writer *w, int fd, int wakefd, struct err *e)
 		return e ? e->code : mine.code;
 	*w = (struct ring_writer){ .shm = shm, .data = (uint8_t *)shm + RING_DATA, .size = size, .wakefd = wakefd };
 	w->head = atomic_load(&shm->head);
+	/* All places are multiples of 8; a consumer that says otherwise would
+	 * make us write past the end. */
+	if (w->head & 7) {
+		ring_writer_close(w);
+		return err_set(e, -EBADMSG, "fd %d is a broken ring", fd);
+	}
 	return 0;
 }
 
@@ -104,6 +110,10 @@ void *ring_reserve(struct ring_writer *w, uint16_t kind, uint16_t port, uint64_t
 		w->head += pad;
 		at = 0;
 	}
+	w->reserved = (uint32_t)need;
+#ifdef MUTANT_RING_PUBLISH_EARLY
+	atomic_store_explicit(&w->shm->head, w->head + need, memory_order_release);
+#endif
 	struct ring_entry h = { .len = (uint32_t)len, .kind = kind, .port = port, .seq = w->seq + 1, .time = time };
 	memcpy(w->data + at, &h, sizeof(h));
 	return w->data + at + sizeof(h);
@@ -111,9 +121,8 @@ void *ring_reserve(struct ring_writer *w, uint16_t kind, uint16_t port, uint64_t
 
 void ring_publish(struct ring_writer *w)
 {
-	uint32_t len;
-	memcpy(&len, w->data + (w->head & (w->size - 1)), sizeof(len));
-	w->head += padded(len);
+	w->head += w->reserved;
+	w->reserved = 0;
 	w->seq++;
 	atomic_store_explicit(&w->shm->head, w->head, memory_order_release);
 	/* Pairs with the fence in ring_sleep: either we see asleep, or the
@@ -142,7 +151,12 @@ int ring_reader_open(struct ring_reader *r, int fd, struct err *e)
 	if (!shm)
 		return e ? e->code : mine.code;
 	*r = (struct ring_reader){ .shm = shm, .data = (const uint8_t *)shm + RING_DATA, .size = size };
-	r->tail = r->seen = atomic_load(&shm->tail);
+	r->tail = r->released = r->seen = atomic_load(&shm->tail);
+	/* All places are multiples of 8; else a header could lie across the end. */
+	if (r->tail & 7) {
+		ring_reader_close(r);
+		return err_set(e, -EBADMSG, "fd %d is a broken ring", fd);
+	}
 	return 0;
 }
 
@@ -156,14 +170,13 @@ void ring_reader_close(struct ring_reader *r)
 int ring_next(struct ring_reader *r, struct ring_entry *h, const uint8_t **payload)
 {
 	for (;;) {
-		uint64_t released = atomic_load_explicit(&r->shm->tail, memory_order_relaxed);
 		if (r->seen == r->tail) {
 			r->seen = atomic_load_explicit(&r->shm->head, memory_order_acquire);
 			if (r->seen == r->tail)
 				return 0;
 		}
 		/* Bounded by what we gave free, not by what the producer says. */
-		if (r->seen - released > r->size || r->seen < r->tail || (r->seen & 7))
+		if (r->seen - r->released > r->size || r->seen < r->tail || (r->seen & 7))
 			return -EBADMSG;
 		uint64_t have = r->seen - r->tail;
 		size_t at = (size_t)(r->tail & (r->size - 1)), rest = r->size - at;
@@ -191,6 +204,7 @@ int ring_next(struct ring_reader *r, struct ring_entry *h, const uint8_t **paylo
 
 void ring_release(struct ring_reader *r)
 {
+	r->released = r->tail;
 	atomic_store_explicit(&r->shm->tail, r->tail, memory_order_release);
 }
 

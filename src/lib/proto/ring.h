@@ -118,6 +118,7 @@ struct ring_writer {
 	uint64_t seq;
 	uint32_t size;
 	int wakefd;
+	uint32_t reserved; /* padded bytes of the entry that ring_reserve handed out */
 };
 
 /* Maps the ring. The fd may be closed afterwards; wakefd (an eventfd) stays the
@@ -138,8 +139,9 @@ size_t ring_free(const struct ring_writer *w);
 struct ring_reader {
 	struct ring_shm *shm;
 	const uint8_t *data;
-	uint64_t tail; /* ours */
-	uint64_t seen; /* last head that passed the check */
+	uint64_t tail;     /* ours */
+	uint64_t released; /* what shm->tail should be: it is writable by the producer */
+	uint64_t seen;     /* last head that passed the check */
 	uint32_t size;
 };
 

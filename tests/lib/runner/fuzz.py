@@ -21,6 +21,9 @@ def argv(r, harness, seconds, corpus):
     corpus.mkdir(parents=True, exist_ok=True)
     out = [harness, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
            f"-artifact_prefix={corpus.parent}/{harness.name}-"]
+    words = r.top / "tests" / "fuzz" / f"{harness.name[5:]}.dict"
+    if words.exists():
+        out.append(f"-dict={words}")
     return out + [corpus, seeds(r, harness)]
 
 
