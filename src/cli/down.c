@@ -79,10 +79,11 @@ int cmd_down(struct cmd *c)
 	struct err e = { 0 };
 	if (!text_is_name(name))
 		return cmd_fail(c, "\"%s\" is not a honeynet's name", name);
+	bool known = net_known(name);
 	int r = down_honeynet(c, name, cmd_flag(c, "force"), &e);
 	if (r < 0)
 		return cmd_fail_err(c, &e, NULL);
-	if (r == 1 && !net_known(name))
+	if (r == 1 && !known)
 		return cmd_fail(c, "no honeynet %s: `skep ps` lists those that run", name);
 	cmd_progress_end(c);
 	cmd_note(c, r ? "honeynet %s does not run" : "honeynet %s is down", name);

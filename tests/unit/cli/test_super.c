@@ -409,7 +409,7 @@ static void console_on_tty(void **arg)
 	assert_int_equal(tcgetattr(tty, &was), 0);
 	pid_t cli = start(tty, tty, tty, argv);
 	size_t n = 0;
-	bool typed = false;
+	bool typed = false, left = false;
 	for (int i = 0; i < 500 && !strstr(got, "detached from demo/web"); i++) {
 		struct pollfd p = { .fd = pty, .events = POLLIN };
 		if (poll(&p, 1, 20) > 0) {
@@ -422,8 +422,8 @@ static void console_on_tty(void **arg)
 			assert_false(now.c_lflag & (ICANON | ECHO | ISIG));
 			typed = write(pty, "\003ls", 3) == 3;
 		}
-		if (typed && strstr(got, "got \\x03ls"))
-			assert_int_equal(write(pty, "\035not typed", 10), 10);
+		if (typed && !left && strstr(got, "got \\x03ls"))
+			left = write(pty, "\035not typed", 10) == 10;
 	}
 	assert_int_equal(finish(cli), 0);
 	assert_non_null(strstr(got, "attached to demo/web: Ctrl-] detaches"));
