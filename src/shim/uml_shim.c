@@ -18,6 +18,10 @@
  *    and bind(2). A request's sender has no address (length 0), so UML's reply
  *    goes to the peer by itself; only notifications name a path, which we drop.
  *
+ * 5. abort. A panicking UML sends itself SIGABRT until it is dead. As the first
+ *    process of a pid namespace it cannot be killed like that, and would spin for
+ *    ever: it exits with 134 (128 + SIGABRT) instead.
+ *
  * Nothing here is a protection against the guest: whoever owns the guest's
  * kernel owns this code as well. Without the libraries' help on purpose: it
  * runs on UML's small kernel stacks.
@@ -25,6 +29,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -148,6 +153,16 @@ int close(int fd)
 	if (is_dup(fd))
 		control_dups &= ~(UINT64_C(1) << fd);
 	return (int)syscall(SYS_close, fd);
+}
+
+int kill(pid_t pid, int sig)
+{
+	int r = (int)syscall(SYS_kill, pid, sig);
+#ifndef MUTANT_SHIM_NO_ABORT
+	if (active && sig == SIGABRT && pid == (pid_t)syscall(SYS_getpid))
+		syscall(SYS_exit_group, 128 + SIGABRT); /* we are still here: it was ignored */
+#endif
+	return r;
 }
 
 int socket(int domain, int type, int protocol)

@@ -42,7 +42,8 @@ int uml_args(const struct priv_vmm *v, struct uml_args *out, struct err *e)
 
 	memset(out, 0, sizeof(*out));
 	struct build b = { .text = out->text, .cap = sizeof(out->text), .list = out->argv, .list_cap = 24 };
-	add(&b, "linux");
+	/* The guest may restart: UML then executes itself by this name. */
+	add(&b, UML_INSIDE);
 	add(&b, "mem=%" PRIu64 "K", v->memory >> 10);
 	add(&b, "umid=0"); /* UML takes it off the guest's command line */
 	add(&b, "ubd0=" UML_OVERLAY "," UML_BASE);

@@ -21,6 +21,7 @@
  */
 #define UML_PROGRAM "/usr/bin/linux.uml"
 #define UML_SHIM_NAME "skep-uml-shim.so" /* next to build/src/skep; installed to libdir/skep */
+#define UML_INSIDE "/bin/linux.uml" /* where the jail puts it */
 #define UML_OVERLAY "/srv/a"
 #define UML_BASE "/srv/b"
 #define UML_HOME "/tmp"
