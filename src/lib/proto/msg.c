@@ -129,7 +129,9 @@ int msg_recv(struct chan *c, struct msg *m, struct err *e)
 	else
 		r = proto_check(w.type, w.len, m->nfds, c->peer, c->self, c->state, e);
 	if (r < 0) {
+#ifndef MUTANT_MSG_KEEP_FDS
 		msg_close_fds(m);
+#endif
 		return r;
 	}
 	m->type = w.type;
