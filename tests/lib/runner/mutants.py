@@ -4,11 +4,11 @@ breaks`. `#ifdef MUTANT_NAME` in the source breaks one invariant; TEST, a meson
 test or scenario/FILE, passes without it and must fail with it.
 
 Everything is built once. For a mutant only the objects whose sources mention
-it are compiled again, with the define, and what depends on them is linked; then
-they are made clean again."""
+it are compiled again, with the define, behind ninja's back: their times stay, so
+that ninja does not make them clean again, and the archives and programs made of
+them are removed, so that it links them again."""
 import json
 import os
-import pathlib
 import re
 import shlex
 import shutil
@@ -63,6 +63,7 @@ def run(r):
         return
     commands = {x["output"]: x for x in json.loads((d / "compile_commands.json").read_text(encoding="utf-8"))}
     tests = {t["name"]: t for t in json.loads(r.cmd(["meson", "introspect", "--tests", d])[1])}
+    targets = {t["id"]: t["filename"] for t in json.loads(r.cmd(["meson", "introspect", "--targets", d])[1])}
     deps = dependencies(r, d)
     honest = {}
     for place, name, test, what in lines:
@@ -72,7 +73,8 @@ def run(r):
         elif not test.startswith("scenario/") and test not in tests:
             r.failed(label, f"{place}: no such meson test: {test}")
         else:
-            one(r, d, commands, deps, where[name], name, test, what, label, honest)
+            objects = [o for o, files in deps.items() if files & where[name] and o in commands]
+            one(r, d, commands, objects, needed(r, d, test, tests, targets), name, test, what, label, honest)
 
 
 def fails(r, d, test):
@@ -89,36 +91,62 @@ def fails(r, d, test):
     return any(t["result"] in ("FAIL", "ERROR", "TIMEOUT") for t in results), text or out
 
 
-def one(r, d, commands, deps, sources, name, test, what, label, honest):
+def needed(r, d, test, tests, targets):
+    """What ninja must bring up to date for a test."""
+    if test.startswith("scenario/"):
+        return ["all"]
+    t = tests[test]
+    files = [t["cmd"][0]] + [f for i in t.get("depends", []) for f in targets.get(i, [])]
+    inside = [os.path.relpath(f, d) for f in files if str(f).startswith(f"{d}/")]
+    return inside or ["all"]
+
+
+def unlink_products(d, objects):
+    for o in objects:
+        # src/lib/libskep.a.p/base_err.c.o belongs to src/lib/libskep.a
+        (d / o.split(".p/", 1)[0]).unlink(missing_ok=True)
+
+
+def compile_mutant(r, d, commands, objects, name):
+    for o in objects:
+        was = os.stat(d / o)
+        shutil.copy2(d / o, d / f"{o}.clean")
+        argv = shlex.split(commands[o]["command"]) + [f"-DMUTANT_{name}", "-Wno-error"]
+        status, out = r.cmd(argv, cwd=commands[o]["directory"])
+        if status != 0:
+            return status, out
+        os.utime(d / o, ns=(was.st_atime_ns, was.st_mtime_ns))
+    unlink_products(d, objects)
+    return (0, "") if objects else (1, "no object is built from the files that mention it")
+
+
+def one(r, d, commands, objects, goals, name, test, what, label, honest):
+    def ninja():
+        return r.cmd(["ninja", "-C", d, "-j", str(r.o.jobs), *goals], timeout=600)
+
     if test not in honest:
-        bad, out = fails(r, d, test)
-        honest[test] = bad is False
-        if bad is not False:
-            honest[test] = out
-    if honest[test] is not True:
+        status, out = ninja()
+        bad, out = fails(r, d, test) if status == 0 else (None, out)
+        honest[test] = None if bad is False else out
+    if honest[test] is not None:
         r.failed(label, f"{test} does not even pass without the mutant\n{honest[test]}")
         return
-    objects = [o for o, files in deps.items() if files & sources and o in commands]
-    status, out = 0, ""
     try:
-        for o in objects:
-            argv = shlex.split(commands[o]["command"]) + [f"-DMUTANT_{name}", "-Wno-error"]
-            status, out = r.cmd(argv, cwd=commands[o]["directory"])
-            if status != 0:
-                break
-        if not objects:
-            status, out = 1, "no object is built from the files that mention it"
+        status, out = compile_mutant(r, d, commands, objects, name)
         if status == 0:
-            status, out = r.cmd(["ninja", "-C", d, "-j", str(r.o.jobs)], timeout=600)
+            status, out = ninja()
         if status != 0:
             r.failed(label, f"the mutant does not build\n{out}")
             return
         bad, out = fails(r, d, test)
         if bad:
             r.passed(label)
+        elif bad is None:
+            r.failed(label, f"the test could not be run\n{out}")
         else:
             r.failed(label, f"the test passed although it is broken: {what}\n{out}")
     finally:
         for o in objects:
-            pathlib.Path(d, o).unlink(missing_ok=True)
-        r.cmd(["ninja", "-C", d, "-j", str(r.o.jobs)], timeout=600)
+            if (d / f"{o}.clean").exists():
+                os.replace(d / f"{o}.clean", d / o)
+        unlink_products(d, objects)
