@@ -97,6 +97,10 @@ static int take_fds(struct priv *p, struct err *e)
 static int start(struct priv *p, struct err *e)
 {
 	int r;
+	/* First of all: what is opened from here on belongs to our own mounts,
+	 * so that it can be taken into a jail. */
+	if ((r = confine_namespaces(p, e)) < 0)
+		return r;
 	if ((r = setup_dirs(p, e)) < 0 || (r = setup_lock(p, e)) < 0 || (r = setup_log(p, e)) < 0)
 		return r;
 	if (p->root && (r = slot_take(p, "/run/skep/slots", e)) < 0)
@@ -104,7 +108,7 @@ static int start(struct priv *p, struct err *e)
 	if ((r = setup_evidence_owner(p, e)) < 0)
 		return r;
 	vmm_groups_start(p);
-	if ((r = confine_namespaces(p, e)) < 0 || (r = confine_caps(e)) < 0)
+	if ((r = confine_caps(e)) < 0)
 		return r;
 	r = ev_init(&p->ev, NULL);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include "base/ev.h"
 #include "model/model.h"
 #include "proto/msg.h"
+#include "sandbox/cgroup.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -102,7 +103,8 @@ struct priv {
 	struct child handlers[MODEL_HONEYPOTS], vmms[MODEL_HONEYPOTS];
 	struct disk_id disks[MODEL_HONEYPOTS];
 	struct lab lab;
-	struct vmm_groups *groups; /* cgroups, see vmm.c; NULL = none */
+	struct cgroup groups;                 /* of the honeynet; none if have is 0 */
+	struct cgroup group[MODEL_HONEYPOTS]; /* of each VMM */
 
 	bool ending;
 	bool quit_asked; /* by PRIV_QUIT, which is not answered yet */

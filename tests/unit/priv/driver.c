@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -85,6 +87,29 @@ void net_prepare(struct net *n, const char *name, uid_t uid)
 	make_dir(n, below);
 }
 
+static void copy_file(const char *from, const char *to, mode_t mode)
+{
+	struct stat st;
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
+	assert_int_equal(fstat(in, &st), 0);
+	while (sendfile(out, in, NULL, 1 << 20) > 0) {
+	}
+	assert_int_equal(fchmod(out, mode), 0);
+	close(in);
+	close(out);
+}
+
+/* As in a build or an installation: priv finds the library beside its binary. */
+static void copy_binary(struct net *n)
+{
+	const char *shim = getenv("SKEP_UML_SHIM");
+	if (!shim)
+		fail_msg("SKEP_UML_SHIM must say where skep-uml-shim.so is");
+	copy_file("/proc/self/exe", net_path(n, "skep"), 0755);
+	copy_file(shim, net_path(n, "skep-uml-shim.so"), 0644);
+	assert_int_equal(chmod(n->dir, 0711), 0);
+}
+
 static void child(struct net *n, int status, int lock)
 {
 	char *const argv[] = { (char *)"skep", (char *)"--role=priv", n->name, NULL };
@@ -102,7 +127,8 @@ static void child(struct net *n, int status, int lock)
 	if (geteuid() == 0 && n->uid &&
 	    (setresgid(n->uid, n->uid, n->uid) < 0 || setresuid(n->uid, n->uid, n->uid) < 0))
 		_exit(126);
-	execve("/proc/self/exe", argv, env);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nothing running */
+	execve(n->copy ? net_path(n, "skep") : "/proc/self/exe", argv, env);
 	_exit(127);
 }
 
@@ -110,6 +136,8 @@ void net_start(struct net *n)
 {
 	char below[64];
 	int pipefd[2];
+	if (n->copy)
+		copy_binary(n);
 	snprintf(below, sizeof(below), "run/%s/lock", n->name);
 	n->lock = open(net_path(n, below), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(n->lock >= 0);

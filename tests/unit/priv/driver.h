@@ -32,6 +32,7 @@ struct net {
 	char path[512]; /* scratch for net_path */
 	char name[NAME_CAP];
 	uid_t uid; /* who starts it: 0 or an ordinary user */
+	bool copy; /* run a copy of this binary that has the preload library next to it */
 	pid_t priv;
 	int status; /* read end of the status pipe */
 	int lock;

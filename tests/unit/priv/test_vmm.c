@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: ISC */
+/* Disks and machines: what PRIV_DISK and PRIV_VMM let through and what not. */
+#include "driver.h"
+
+#include "proc/priv/priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void own(struct net *n, const char *path)
+{
+	if (geteuid() == 0)
+		assert_int_equal(lchown(path, n->uid, n->uid), 0);
+}
+
+static void make_image(struct net *n, const char *name, const char *data)
+{
+	char below[64];
+	mkdir(net_path(n, "images"), 0700);
+	own(n, net_path(n, "images"));
+	snprintf(below, sizeof(below), "images/%s", name);
+	mkdir(net_path(n, below), 0700);
+	own(n, net_path(n, below));
+	snprintf(below, sizeof(below), "images/%s/disk.img", name);
+	put_file(net_path(n, below), data);
+	own(n, net_path(n, below));
+}
+
+static struct priv_disk disk(uint32_t op, uint32_t slot, const char *pot, const char *image)
+{
+	struct priv_disk d = { .op = op, .slot = slot };
+	strncpy(d.honeypot, pot, NAME_CAP - 1);
+	strncpy(d.image, image, NAME_CAP - 1);
+	return d;
+}
+
+static int call_disk(struct net *n, struct priv_disk d, struct priv_done *done, int fds[4])
+{
+	CALL(n, PRIV_DISK, &d, NULL, 0, done, fds);
+	if (done->status < 0) {
+		assert_int_equal(fds[0], -1);
+		assert_int_equal(fds[1], -1);
+	}
+	return done->status;
+}
+
+static void close_all(int fds[4])
+{
+	for (int i = 0; i < 4; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void test_disk(void **state)
+{
+	(void)state;
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct priv_done done;
+		struct stat st;
+		int fds[4];
+		char b[8];
+		net_prepare(&n, "disks", test_uids[i]);
+		make_image(&n, "img", "base");
+		net_start(&n);
+		net_connect(&n);
+		net_run(&n);
+		assert_int_equal(call_disk(&n, disk(DISK_OPEN, 5, "pot", "img"), &done, fds), -ENOENT);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 5, "pot", "img"), &done, fds), 0);
+		assert_int_equal(done.kind, 1); /* empty */
+		assert_int_equal(fstat(fds[0], &st), 0);
+		assert_int_equal(st.st_mode, S_IFREG | 0600);
+		assert_int_equal(st.st_uid, n.uid ? n.uid : (n.super.uid & ~1023u) + 512 + 5);
+		assert_int_equal(write(fds[0], "over", 4), 4);
+		assert_int_equal(read(fds[1], b, 8), 4);
+		assert_int_equal(write(fds[1], "x", 1), -1);
+		int old = dup(fds[0]);
+		close_all(fds);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 5, "pot", "img"), &done, fds), 0);
+		assert_int_equal(done.kind, 0); /* kept */
+		assert_int_equal(read(fds[0], b, 8), 4);
+		close_all(fds);
+		/* The honeypot may get another slot: then another uid owns it. */
+		assert_int_equal(call_disk(&n, disk(DISK_OPEN, 6, "pot", "img"), &done, fds), 0);
+		assert_int_equal(fstat(fds[0], &st), 0);
+		if (!n.uid)
+			assert_int_equal(st.st_uid & 1023, 512 + 6);
+		close_all(fds);
+		/* Whoever holds the disk from before a reset has the old one only. */
+		assert_int_equal(call_disk(&n, disk(DISK_RESET, 5, "pot", "img"), &done, fds), 0);
+		assert_int_equal(done.kind, 1);
+		assert_int_equal(write(old, "evil", 4), 4);
+		assert_int_equal(read(fds[0], b, 8), 0);
+		close(old);
+		close_all(fds);
+		assert_int_equal(call_disk(&n, disk(DISK_REMOVE, 5, "pot", ""), &done, fds), 0);
+		assert_int_equal(fds[0], -1);
+		assert_false(exists(net_path(&n, "nets/disks/disks/pot.cow")));
+		assert_int_equal(call_disk(&n, disk(DISK_REMOVE, 5, "pot", ""), &done, fds), 0);
+		net_quit(&n);
+	}
+}
+
+static void test_disk_attacks(void **state)
+{
+	(void)state;
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct priv_done done;
+		struct stat st;
+		int fds[4];
+		char to[200];
+		net_prepare(&n, "disks", test_uids[i]);
+		make_image(&n, "img", "base");
+		make_image(&n, "empty", "");
+		put_file(net_path(&n, "victim"), "secret");
+		own(&n, net_path(&n, "victim"));
+		snprintf(to, sizeof(to), "%s/victim", n.dir);
+		net_start(&n);
+		net_connect(&n);
+		net_run(&n);
+		/* Links in place of an overlay. */
+		assert_int_equal(symlink(to, net_path(&n, "nets/disks/disks/sym.cow")), 0);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "sym", "img"), &done, fds), -ELOOP);
+		assert_int_equal(call_disk(&n, disk(DISK_OPEN, 0, "sym", "img"), &done, fds), -ELOOP);
+		assert_int_equal(link(to, net_path(&n, "nets/disks/disks/hard.cow")), 0);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "hard", "img"), &done, fds), -EPERM);
+		assert_int_equal(mkfifo(net_path(&n, "nets/disks/disks/fifo.cow"), 0600), 0);
+		own(&n, net_path(&n, "nets/disks/disks/fifo.cow"));
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "fifo", "img"), &done, fds), -EPERM);
+		assert_int_equal(stat(to, &st), 0);
+		assert_int_equal(st.st_uid, n.uid);
+		assert_int_equal(st.st_size, 6);
+		/* Reset and remove take the link, not what it points to. */
+		assert_int_equal(call_disk(&n, disk(DISK_REMOVE, 0, "sym", ""), &done, fds), 0);
+		assert_true(exists(to));
+		/* Links in place of an image, or of its directory. */
+		assert_int_equal(symlink("img", net_path(&n, "images/other")), 0);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "pot", "other"), &done, fds), -ENOTDIR);
+		mkdir(net_path(&n, "images/third"), 0755);
+		assert_int_equal(symlink(to, net_path(&n, "images/third/disk.img")), 0);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "pot", "third"), &done, fds), -ELOOP);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "pot", "empty"), &done, fds), -EINVAL);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "pot", "none"), &done, fds), -ENOENT);
+		assert_string_equal(done.text, "image none is missing; run: skep image build none");
+		assert_false(exists(net_path(&n, "nets/disks/disks/pot.cow")));
+		/* Names that are none, numbers out of range. */
+		static const char *const names[] = { "", "../x", "a/b", ".", "..", "A", "x.cow", "a b" };
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+			assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, names[k], "img"), &done, fds), -EINVAL);
+			assert_int_equal(call_disk(&n, disk(DISK_CREATE, 0, "pot", names[k]), &done, fds), -EINVAL);
+			assert_int_equal(call_disk(&n, disk(DISK_REMOVE, 0, names[k], "img"), &done, fds), -EINVAL);
+		}
+		struct priv_disk d = disk(DISK_CREATE, 0, "pot", "img");
+		memset(d.honeypot, 'a', NAME_CAP);
+		assert_int_equal(call_disk(&n, d, &done, fds), -EINVAL);
+		d = disk(DISK_CREATE, 0, "pot", "img");
+		memset(d.image, 'a', NAME_CAP);
+		assert_int_equal(call_disk(&n, d, &done, fds), -EINVAL);
+		assert_int_equal(call_disk(&n, disk(9, 0, "pot", "img"), &done, fds), -ERANGE);
+		assert_int_equal(call_disk(&n, disk(DISK_CREATE, 256, "pot", "img"), &done, fds), -ERANGE);
+		net_quit(&n);
+	}
+}
+
+/* Everything that a machine needs; far ends in m[3..5]. */
+struct machine {
+	struct priv_vmm v;
+	int fds[5], far[3], disk[4];
+};
+
+static void machine_make(struct net *n, struct machine *m, uint32_t slot, const char *pot)
+{
+	static const int kinds[3] = { SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM };
+	struct priv_done done;
+	*m = (struct machine){ .v = { .slot = slot, .memory = 64 << 20, .cpus = 1, .mac = { 0, 22, 62, 1, 2, 3 } } };
+	strncpy(m->v.honeypot, pot, NAME_CAP - 1);
+	assert_int_equal(call_disk(n, disk(DISK_CREATE, slot, pot, "img"), &done, m->disk), 0);
+	for (int i = 0; i < 3; i++) {
+		int pair[2];
+		assert_int_equal(socketpair(AF_UNIX, kinds[i] | SOCK_CLOEXEC, 0, pair), 0);
+		m->fds[i] = pair[0];
+		m->far[i] = pair[1];
+	}
+	m->fds[3] = m->disk[0];
+	m->fds[4] = m->disk[1];
+}
+
+static void machine_close(struct machine *m)
+{
+	for (int i = 0; i < 5; i++)
+		close(m->fds[i]);
+	for (int i = 0; i < 3; i++)
+		close(m->far[i]);
+}
+
+static int call_vmm(struct net *n, struct machine *m, struct priv_done *done, int *pidfd)
+{
+	int fds[4];
+	CALL(n, PRIV_VMM, &m->v, m->fds, 5, done, fds);
+	assert_int_equal(fds[0] >= 0, done->status == 0);
+	*pidfd = fds[0];
+	return done->status;
+}
+
+static void up_with_image(struct net *n, uid_t uid)
+{
+	net_prepare(n, "machines", uid);
+	n->copy = true;
+	make_image(n, "img", "this is no file system");
+	net_start(n);
+	net_connect(n);
+	net_run(n);
+}
+
+/* A real kernel in its jail. Its disk is none, so that it panics: but only
+ * after it has found its console, and that it has no root file system. */
+static void test_machine(void **state)
+{
+	(void)state;
+	if (access("/usr/bin/linux.uml", X_OK) < 0)
+		skip();
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct machine m, same;
+		struct priv_done done;
+		struct priv_exited x;
+		static char text[65536];
+		size_t at = 0;
+		int pidfd, other;
+		up_with_image(&n, test_uids[i]);
+		machine_make(&n, &m, 9, "pot");
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), 0);
+		pid_t pid = done.pid;
+		unsigned want = JAIL_USERNS | JAIL_MOUNTS | JAIL_PIDNS | JAIL_NETNS | JAIL_SECCOMP | JAIL_CAPS;
+		assert_int_equal(done.jail & want, want);
+		/* Once for each slot, and the disk is taken. */
+		if (alive(pid)) {
+			int fds[4];
+			assert_int_equal(call_vmm(&n, &m, &done, &other), -EEXIST);
+			assert_int_equal(call_disk(&n, disk(DISK_RESET, 9, "pot", "img"), &done, fds), -EBUSY);
+			assert_int_equal(call_disk(&n, disk(DISK_REMOVE, 9, "pot", "img"), &done, fds), -EBUSY);
+			assert_int_equal(call_disk(&n, disk(DISK_OPEN, 10, "pot", "img"), &done, fds), -EBUSY);
+			assert_int_equal(call_disk(&n, disk(DISK_CREATE, 9, "pot2", "img"), &done, fds), -EBUSY);
+		}
+		struct pollfd p = { .fd = m.far[1], .events = POLLIN };
+		close(m.fds[1]); /* ours of the console, so that its end shows */
+		m.fds[1] = -1;
+		while (at < sizeof(text) - 1 && poll(&p, 1, 10000) == 1) {
+			ssize_t k = read(m.far[1], text + at, sizeof(text) - 1 - at);
+			if (k <= 0)
+				break;
+			at += (size_t)k;
+		}
+		text[at] = 0;
+		net_wait_exited(&n, &x);
+		assert_int_equal(x.vmm, 1);
+		assert_int_equal(x.slot, 9);
+		assert_int_equal(x.pid, pid);
+		/* As pid 1 it cannot abort: see the shim. */
+		if (x.wait_status != (128 + SIGABRT) << 8 || !strstr(text, "Can't open"))
+			fail_msg("status %x, console: %s", x.wait_status, text);
+		p = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+		assert_int_equal(poll(&p, 1, 0), 1);
+		close(pidfd);
+		machine_close(&m);
+		/* Now the disk is free. */
+		machine_make(&n, &same, 10, "pot");
+		assert_int_equal(call_vmm(&n, &same, &done, &pidfd), 0);
+		/* The end takes it with it. */
+		close(pidfd);
+		net_quit(&n);
+		assert_false(alive(done.pid));
+		machine_close(&same);
+	}
+}
+
+static void test_machine_limits(void **state)
+{
+	(void)state;
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct machine m, good;
+		struct priv_done done;
+		int pidfd, save;
+		up_with_image(&n, test_uids[i]);
+		machine_make(&n, &good, 1, "pot");
+		m = good, m.v.slot = 256;
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -ERANGE);
+		m = good, m.v.slot = 2; /* has no disk */
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EINVAL);
+		m = good, strcpy(m.v.honeypot, "other");
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EINVAL);
+		m = good, memset(m.v.honeypot, 'a', NAME_CAP);
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EINVAL);
+		m = good, m.v.backend = BACKEND_QEMU;
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -ENOTSUP);
+		m = good, m.v.backend = 77;
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -ERANGE);
+		m = good, m.v.memory = 1;
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EINVAL);
+		m = good, m.v.memory = UINT64_MAX;
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EINVAL);
+		m = good, m.v.mac[0] = 1;
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EINVAL);
+		/* Each fd must be what its place says. */
+		for (int k = 0; k < 5; k++) {
+			m = good, m.fds[k] = good.fds[(k + 1) % 5];
+			assert_true(call_vmm(&n, &m, &done, &pidfd) < 0);
+		}
+		CALL(&n, PRIV_VMM, &good.v, good.fds, 4, &done, NULL);
+		assert_int_equal(done.status, -EINVAL);
+		/* Another file, and even the right one otherwise opened, is no disk. */
+		m = good, m.fds[3] = open("/etc/passwd", O_RDWR | O_CLOEXEC);
+		if (m.fds[3] < 0)
+			m.fds[3] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EPERM);
+		close(m.fds[3]);
+		m = good, m.fds[4] = save = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EPERM);
+		close(save);
+		if (geteuid() == 0) {
+			m = good, m.fds[4] = save = open(net_path(&n, "images/img/disk.img"), O_RDWR | O_CLOEXEC);
+			assert_int_equal(call_vmm(&n, &m, &done, &pidfd), -EPERM);
+			close(save);
+		}
+		machine_close(&good);
+		net_quit(&n);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strncmp(argv[1], "--role=", 7))
+		return strcmp(argv[1], "--role=priv") ? fake_main(argc, argv) : priv_main(argc - 1, argv + 1);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_disk),
+		cmocka_unit_test(test_disk_attacks),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_machine_limits),
+	};
+	tests_init();
+	return cmocka_run_group_tests_name("priv-vmm", tests, NULL, NULL);
+}
