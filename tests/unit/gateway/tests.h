@@ -17,6 +17,7 @@
 #include "world.h"
 
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #define assert_reason(w, want) assert_string_equal(reason_name((w)->reason), reason_name(want))
