@@ -178,8 +178,8 @@ static void command(struct process *x, struct msg *m)
 		x->ev.quit = true;
 		break;
 	}
-	answer(x, m->req, r, &e);
 	msg_close_fds(m);
+	answer(x, m->req, r, &e);
 }
 
 static void on_super(void *arg, uint32_t events, uint64_t now)
