@@ -62,6 +62,9 @@ int uml_args(const struct priv_vmm *v, struct uml_args *out, struct err *e)
 	add(&b, "hostfs=/nonexistent");
 	/* The path is not used: the shim sends to the control socket. */
 	add(&b, "mconsole=notify:/c");
+	/* 512 devices that nobody has used since 1998; half a second of the boot. */
+	add(&b, "pty.legacy_count=0");
+	add(&b, "lpj=%d", 5000 * UML_BOGOMIPS);
 	add(&b, "quiet");
 
 	struct build env = {

@@ -21,7 +21,7 @@
  */
 #define UML_PROGRAM "/usr/bin/linux.uml"
 #define UML_SHIM_NAME "skep-uml-shim.so" /* next to build/src/skep; installed to libdir/skep */
-#define UML_INSIDE "/bin/linux.uml" /* where the jail puts it */
+#define UML_INSIDE "/bin/linux.uml"      /* where the jail puts it */
 #define UML_OVERLAY "/srv/a"
 #define UML_BASE "/srv/b"
 #define UML_HOME "/tmp"
@@ -33,6 +33,9 @@
 
 #define UML_MEMORY_MIN (32ull << 20)
 #define UML_MEMORY_MAX (64ull << 30)
+
+/* What the guest's /proc/cpuinfo says; 5000 loops per tick each, at 100 Hz. */
+#define UML_BOGOMIPS 4800
 
 struct uml_args {
 	char *argv[24]; /* ends with NULL; points into text */

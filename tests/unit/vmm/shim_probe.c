@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHECK(x)                                                                                                       \
@@ -137,6 +138,34 @@ static int probe_xstate(void)
 	return 0;
 }
 
+/* The first periodic timer is quicker, and only that. */
+static int probe_ticks(void)
+{
+	timer_t t;
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+	struct itimerspec ms = { { 0, 10000000 }, { 0, 10000000 } }, is;
+	struct itimerspec once = { { 0, 0 }, { 5, 0 } };
+	signal(SIGALRM, SIG_IGN);
+	CHECK(timer_create(CLOCK_MONOTONIC, &ev, &t) == 0);
+	CHECK(timer_settime(t, 0, &once, NULL) == 0 && timer_gettime(t, &is) == 0);
+	CHECK(is.it_value.tv_sec == 4 && is.it_interval.tv_nsec == 0);
+	CHECK(timer_settime(t, 0, &ms, NULL) == 0 && timer_gettime(t, &is) == 0);
+	CHECK(is.it_interval.tv_nsec == 1000000);
+	CHECK(timer_settime(t, 0, &ms, NULL) == 0 && timer_gettime(t, &is) == 0);
+	CHECK(is.it_interval.tv_nsec == 10000000);
+	return 0;
+}
+
+static char uevent_helper[256] = "/sbin/hotplug";
+static char other[256] = "/sbin/hotplugged";
+
+static int probe_hotplug(void)
+{
+	CHECK(*(volatile char *)uevent_helper == 0);
+	CHECK(*(volatile char *)other == '/');
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -152,6 +181,10 @@ int main(int argc, char **argv)
 		return probe_exitkill(21); /* PTRACE_OLDSETOPTIONS */
 	if (!strcmp(what, "peek"))
 		return probe_peek();
+	if (!strcmp(what, "ticks"))
+		return probe_ticks();
+	if (!strcmp(what, "hotplug"))
+		return probe_hotplug();
 	if (!strcmp(what, "xstate"))
 		return probe_xstate();
 	return 2;

@@ -76,6 +76,18 @@ static void test_xstate(void **state)
 	simple("SHIM_PROBE", "xstate");
 }
 
+static void test_ticks(void **state)
+{
+	(void)state;
+	simple("SHIM_PROBE", "ticks");
+}
+
+static void test_hotplug(void **state)
+{
+	(void)state;
+	simple("SHIM_PROBE", "hotplug");
+}
+
 static void test_control(void **state)
 {
 	(void)state;
@@ -122,8 +134,9 @@ static void test_exitkill(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_close),  cmocka_unit_test(test_inactive), cmocka_unit_test(test_peek),
-		cmocka_unit_test(test_xstate), cmocka_unit_test(test_control),  cmocka_unit_test(test_exitkill),
+		cmocka_unit_test(test_close),    cmocka_unit_test(test_ticks),    cmocka_unit_test(test_hotplug),
+		cmocka_unit_test(test_inactive), cmocka_unit_test(test_peek),     cmocka_unit_test(test_xstate),
+		cmocka_unit_test(test_control),  cmocka_unit_test(test_exitkill),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
