@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/cmd.h"
+#include "cli/read_eve.h"
 
 int cmd_events(struct cmd *c)
 {
-	return cmd_fail(c, "events: not built yet");
+	struct read_eve r = { 0 };
+	return read_eve(c, &r);
 }

@@ -198,7 +198,7 @@ const struct command command_table[] = {
 	      "and "
 	      "why. NAME may be left out if there is only one honeynet. With --json each line is an object in the EVE "
 	      "format.",
-	  .opts = OPTS(FILTER_OPTS, { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
+	  .opts = OPTS(FILTER_OPTS, { 's', "summary", OPT_FLAG, NULL, "Counts only: what was let through and what was stopped, and why" }, { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
 	  .min_args = 0,
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
@@ -206,9 +206,9 @@ const struct command command_table[] = {
 	{ .name = "pcap",
 	  .args = "[NAME]",
 	  .brief = "read recorded frames",
-	  .text = "Writes the recorded frames of the honeynet NAME as one pcapng stream, each with its verdict and "
-		  "reason, or "
-		  "lists them as text on a terminal. NAME may be left out if there is only one honeynet.\n\n"
+	  .text = "Lists the recorded frames of the honeynet NAME, one line each, with verdict and reason. With --write it "
+		  "writes them as one pcapng stream for Wireshark or tshark. NAME may be left out if there is only one "
+		  "honeynet.\n\n"
 		  "  skep pcap demo --verdict drop --write - | tshark -r -",
 	  .opts = OPTS(FILTER_OPTS, { 'w', "write", OPT_STRING, "FILE", "Write pcapng to FILE; - is standard output" },
 		       { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How many records a second the evidence process takes: the real process, with
+ * this program as super and as gateway. Usage:
+ *   evidence_bench SKEP [DIR [SECONDS [RATE [BYTES]]]]
+ * RATE records a second with BYTES of frame each, paced in milliseconds over two
+ * ports with rings of 8 MiB; RATE 0: as fast as the rings take them. Prints what was
+ * taken, what found no room, the process's CPU time for each record, and the
+ * longest time until an EV_FILE was acknowledged (it waits for the disk).
+ * Exit status 1 if RATE was given and anything found no room.
+ */
+#include "base/ev.h"
+#include "proto/msg.h"
+#include "proto/ring.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PORTS = 2, RING = 8 << 20 };
+
+static struct chan chan;
+static struct msg m;
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static pid_t start(const char *skep, int dirfd)
+{
+	int pair[2];
+	if (msg_pair(pair, NULL) < 0)
+		die("socketpair");
+	pid_t pid = fork();
+	if (!pid) {
+		int c = fcntl(pair[1], F_DUPFD, 10), d = fcntl(dirfd, F_DUPFD, 10);
+		dup2(c, 3);
+		dup2(d, 4);
+		close_range(5, ~0u, 0);
+		execl(skep, skep, "--role=evidence", (char *)NULL);
+		_exit(127);
+	}
+	close(pair[1]);
+	chan = (struct chan){ .fd = pair[0], .self = ROLE_SUPER, .peer = ROLE_EVIDENCE, .state = STATE_RUN };
+	return pid;
+}
+
+static void ask(uint32_t type, const void *body, size_t n, const int *fds, int nfds)
+{
+	struct err e = { 0 };
+	if (msg_send_wait(&chan, type, 1, body, n, fds, nfds, 1000) < 0)
+		die("send");
+	do {
+		if (msg_recv_wait(&chan, &m, 60000, &e) <= 0)
+			die("no answer");
+		if (m.type == MSG_EV_STATE)
+			fprintf(stderr, "%s\n", MSG_BODY_AS(&m, ev_state)->text);
+	} while (m.type != MSG_EV_DONE);
+	if (MSG_BODY_AS(&m, done)->status)
+		fprintf(stderr, "%s\n", MSG_BODY_AS(&m, done)->text);
+}
+
+static int put(struct ring_writer *w, uint16_t port, uint32_t len, uint64_t now)
+{
+	uint8_t *p = ring_reserve(w, RING_FRAME, port, now, sizeof(struct ring_frame) + len);
+	if (!p)
+		return 0;
+	struct ring_frame f = { .caplen = len,
+				.wirelen = len,
+				.dir = FRAME_IN,
+				.reason = REASON_OUTBOUND,
+				.out_port = PORT_UPLINK(0),
+				.flow = 7400000000000000ull };
+	memcpy(p, &f, sizeof(f));
+	memset(p + sizeof(f), 0x5a, len);
+	memcpy(p + sizeof(f) + 12, "\x08\x00\x45", 3);
+	ring_publish(w);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "usage: evidence_bench SKEP [DIR [SECONDS [RATE [BYTES]]]]\n");
+		return 2;
+	}
+	char made[] = "/tmp/skep-bench-XXXXXX", junk[64];
+	const char *dir = argc > 2 && *argv[2] ? argv[2] : mkdtemp(made);
+	double seconds = argc > 3 ? atof(argv[3]) : 5;
+	uint64_t rate = argc > 4 ? strtoull(argv[4], NULL, 10) : 100000;
+	uint32_t bytes = argc > 5 ? (uint32_t)atoi(argv[5]) : 200;
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		die(dir);
+	pid_t pid = start(argv[1], dirfd);
+	struct ev_conf c = { .honeynet = "bench", .version = SKEP_VERSION, .conf = { .rotate_bytes = 256 << 20 } };
+	ask(MSG_EV_CONF, &c, sizeof(c), NULL, 0);
+	struct ring_writer w[PORTS];
+	for (uint16_t i = 0; i < PORTS; i++) {
+		int fd = ring_create(RING, NULL), wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (fd < 0 || ring_writer_open(&w[i], fd, wake, NULL) < 0)
+			die("ring");
+		struct ev_ring r = { .port = i ? PORT_UPLINK(0) : 0, .uplink = i > 0 };
+		snprintf(r.name, sizeof(r.name), i ? "uplink-dmz" : "web");
+		snprintf(r.network, sizeof(r.network), "dmz");
+		ask(MSG_EV_RING, &r, sizeof(r), (int[]){ fd, wake }, 2);
+	}
+	int file = memfd_create("f", MFD_CLOEXEC);
+	if (write(file, "x", 1) != 1)
+		die("memfd");
+	struct ev_file f = { .name = "ping", .size = 1 };
+	uint64_t begin = ev_monotonic(), end = begin + (uint64_t)(seconds * 1e9), sent = 0, refused = 0, worst = 0;
+	uint64_t asked = 0, next_ask = begin + EV_SEC / 2;
+	for (uint64_t now = begin; now < end; now = ev_monotonic()) {
+		uint64_t due = rate ? (uint64_t)((double)(now - begin) * (double)rate / 1e9) : sent + refused + 512;
+		uint64_t stamp = ev_realtime();
+		while (sent + refused < due && !ring_stopped(&w[0])) {
+			unsigned i = sent & 1;
+			if (put(&w[i], i ? PORT_UPLINK(0) : 0, bytes, stamp))
+				sent++;
+			else if (rate)
+				refused++;
+			else
+				break;
+		}
+		if (!asked && now > next_ask) {
+			asked = now;
+			msg_send(&chan, MSG_EV_FILE, 2, &f, sizeof(f), &file, 1);
+		}
+		if (asked && msg_recv(&chan, &m, NULL) > 0) {
+			if (m.type == MSG_EV_STATE)
+				fprintf(stderr, "%s\n", MSG_BODY_AS(&m, ev_state)->text);
+			if (now - asked > worst)
+				worst = now - asked;
+			asked = 0;
+			next_ask = now + EV_SEC / 2;
+		}
+		struct timespec t = { .tv_nsec = 1000000 };
+		nanosleep(&t, NULL);
+	}
+	if (asked)
+		msg_recv_wait(&chan, &m, 10000, NULL);
+	double wall = (double)(ev_monotonic() - begin) / 1e9;
+	uint32_t zero = 0;
+	ask(MSG_EV_QUIT, &zero, sizeof(zero), NULL, 0);
+	int status;
+	struct rusage ru;
+	wait4(pid, &status, 0, &ru);
+	double cpu = (double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
+		     (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
+	printf("%llu records of %u bytes in %.2f s: %.0f/s (%.1f MB/s), %llu found no room, %.0f CPU-ns each, "
+	       "slowest acknowledgement %.1f ms, exit %d\n",
+	       (unsigned long long)sent, bytes, wall, (double)sent / wall, (double)sent * bytes / wall / 1e6,
+	       (unsigned long long)refused, cpu * 1e9 / (double)(sent ? sent : 1), (double)worst / 1e6,
+	       WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	if (dir == made) {
+		snprintf(junk, sizeof(junk), "rm -rf %s", made);
+		if (system(junk)) {
+			/* It stays in /tmp. */
+		}
+	}
+	return (rate && refused) || status ? 1 : 0;
+}
