@@ -194,8 +194,6 @@ int cmd_console(struct cmd *c)
 	}
 	cli_ctl_close(&ctl);
 	if (r == 0 && sock >= 0) {
-		if (e.text[0])
-			cmd_note(c, "%s", e.text);
 		r = attach(c, sock, ctl.net, req.honeypot);
 	} else if (r < 0) {
 		r = cmd_fail_err(c, &e, "console of %s/%s", ctl.net, req.honeypot);

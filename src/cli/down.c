@@ -31,7 +31,7 @@ static int wait_unlocked(const char *name, unsigned timeout_ms, struct err *e)
 	}
 }
 
-int down_honeynet(const struct cmd *c, const char *name, bool force, struct err *e)
+int down_honeynet(const struct cmd *c, const char *name, bool force, bool keep_log, struct err *e)
 {
 	struct cli_ctl ctl;
 	struct cmd_down req = { .force = force };
@@ -44,8 +44,8 @@ int down_honeynet(const struct cmd *c, const char *name, bool force, struct err 
 		usleep(50000);
 		life = net_life(name);
 	}
-	if (life == NET_STALE) {
-		net_sweep(name);
+	if (life == NET_STALE || life == NET_ENDED) {
+		net_sweep(name, true);
 		return 1;
 	}
 	if (life == NET_BUSY)
@@ -69,7 +69,7 @@ int down_honeynet(const struct cmd *c, const char *name, bool force, struct err 
 		return r;
 	r = wait_unlocked(name, GRACE_MS, e);
 	if (!r)
-		net_sweep(name);
+		net_sweep(name, keep_log);
 	return r;
 }
 
@@ -80,7 +80,7 @@ int cmd_down(struct cmd *c)
 	if (!text_is_name(name))
 		return cmd_fail(c, "\"%s\" is not a honeynet's name", name);
 	bool known = net_known(name);
-	int r = down_honeynet(c, name, cmd_flag(c, "force"), &e);
+	int r = down_honeynet(c, name, cmd_flag(c, "force"), false, &e);
 	if (r < 0)
 		return cmd_fail_err(c, &e, NULL);
 	if (r == 1 && !known)

@@ -38,7 +38,7 @@ static int one(struct cmd *c, const char *spec, unsigned v, bool force)
 	if (r < 0)
 		return cmd_fail_err(c, &e, "%s %s/%s", verbs[v].name, ctl.net, req.honeypot);
 	if (e.text[0])
-		cmd_note(c, "%s/%s: %s", ctl.net, req.honeypot, e.text);
+		cmd_note(c, "%s: %s", ctl.net, e.text);
 	else
 		cmd_note(c, "%s/%s: %s", ctl.net, req.honeypot, verbs[v].done);
 	return CMD_OK;

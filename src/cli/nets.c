@@ -46,9 +46,9 @@ int net_lock(const char *name, bool make, struct err *e)
 	}
 }
 
-void net_sweep(const char *name)
+void net_sweep(const char *name, bool keep_log)
 {
-	static const char *const files[] = { "ctl", "lock" };
+	static const char *const files[] = { "log", "log.1", "ctl", "lock" };
 	char run[DIRS_PATH], path[PATH_ROOM];
 	if (dirs_run(run, NULL) < 0)
 		return;
@@ -57,7 +57,7 @@ void net_sweep(const char *name)
 	if (fd < 0)
 		return;
 	/* The lock last: whoever waits for it finds that its file is gone. */
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+	for (size_t i = keep_log ? 2 : 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s/%s", run, name, files[i]);
 		unlink(path);
 	}
@@ -81,7 +81,11 @@ enum net_life net_life(const char *name)
 	int fd = net_lock(name, false, NULL);
 	if (fd >= 0)
 		close(fd);
-	return fd == -EWOULDBLOCK ? NET_BUSY : fd == -EACCES ? NET_FOREIGN : NET_STALE;
+	if (fd == -EWOULDBLOCK)
+		return NET_BUSY;
+	if (fd == -EACCES)
+		return NET_FOREIGN;
+	return r == -ECONNREFUSED ? NET_STALE : NET_ENDED;
 }
 
 static int by_name(const void *a, const void *b)
@@ -108,7 +112,7 @@ int nets_scan(struct nets *out, struct err *e)
 			continue;
 		text_copy(out->e[out->n].name, NAME_CAP, de->d_name);
 		out->e[out->n].life = net_life(de->d_name);
-		out->n++;
+		out->n += out->e[out->n].life != NET_ENDED;
 	}
 	closedir(d);
 	qsort(out->e, out->n, sizeof(out->e[0]), by_name);
@@ -121,7 +125,7 @@ bool net_known(const char *name)
 	if (!text_is_name(name))
 		return false;
 	if (!dirs_run(dir, NULL)) {
-		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		snprintf(path, sizeof(path), "%s/%s/ctl", dir, name);
 		if (!access(path, F_OK))
 			return true;
 	}

@@ -12,7 +12,8 @@
 enum net_life {
 	NET_RUNNING, /* its super takes connections */
 	NET_BUSY,    /* the lock is held, but no super answers: it starts or ends */
-	NET_STALE,   /* a directory that nobody holds: left by a crash */
+	NET_STALE,   /* a control socket that nobody holds: left by a crash */
+	NET_ENDED,   /* not running; there may be a directory with the log of its last run */
 	NET_FOREIGN, /* another user's */
 };
 struct net_entry {
@@ -34,8 +35,8 @@ bool net_known(const char *name);
 int net_lock(const char *name, bool make, struct err *e);
 
 /* Removes what a honeynet that no longer runs left of run/NAME; nothing if
- * anything still holds its lock. */
-void net_sweep(const char *name);
+ * anything still holds its lock. The log stays if keep_log: it says why. */
+void net_sweep(const char *name, bool keep_log);
 
 /*
  * Finds the running honeynet that has the honeypot: "HONEYPOT", searched in

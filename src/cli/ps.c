@@ -246,6 +246,7 @@ static const char *life_text(enum net_life l)
 	case NET_FOREIGN:
 		return "belongs to another user";
 	case NET_RUNNING:
+	case NET_ENDED:
 		break;
 	}
 	return "does not answer";
@@ -341,7 +342,7 @@ static json_t *net_json(const struct ps_net *p, bool verbose)
 
 static int print_json(struct cmd *c, const struct ps *ps, bool verbose)
 {
-	static const char *const lives[] = { "running", "busy", "stale", "foreign" };
+	static const char *const lives[] = { "running", "busy", "stale", "ended", "foreign" };
 	json_t *nets = json_array(), *others = json_array();
 	for (unsigned i = 0; i < ps->n; i++)
 		json_array_append_new(nets, net_json(&ps->nets[i], verbose));
@@ -360,7 +361,7 @@ static int gather(struct cmd *c, struct ps *ps, const char *only, bool verbose)
 	if (only) {
 		snprintf(all.e[0].name, NAME_CAP, "%s", only);
 		all.e[0].life = net_life(only);
-		if (all.e[0].life == NET_STALE)
+		if (all.e[0].life == NET_STALE || all.e[0].life == NET_ENDED)
 			return cmd_fail(c,
 					net_known(only) ? "honeynet %s does not run: start it with `skep up FILE`"
 							: "no honeynet %s: `skep ps` lists those that run",

@@ -108,7 +108,7 @@ static _Noreturn void exec_priv(int status, int lock, const char *name)
 }
 
 /* Its one line: "ready" or "error: TEXT". */
-static int priv_verdict(int fd, struct err *e)
+static int priv_verdict(int fd, const char *name, struct err *e)
 {
 	char line[600];
 	size_t n = 0;
@@ -136,9 +136,10 @@ static int priv_verdict(int fd, struct err *e)
 		return 0;
 	if (!strncmp(line, "error: ", 7))
 		return err_set(e, -ECANCELED, "%s", line + 7);
-	return err_set(e, -ECANCELED,
-		       "priv ended before it was ready: its messages are above; `skep doctor` says what may be "
-		       "missing");
+	char run[DIRS_PATH] = "";
+	dirs_run(run, NULL);
+	return err_set(e, -ECANCELED, "priv ended before it was ready: see %.200s/%s/log, and `skep doctor`", run,
+		       name);
 }
 
 /* Until the child is gone; killed if it does not go by itself. */
@@ -162,7 +163,7 @@ static int priv_start(const char *name, int lock, struct err *e)
 	if (pid == 0)
 		exec_priv(p[1], lock, name);
 	close(p[1]);
-	int r = pid < 0 ? err_sys(e, -errno, "cannot fork") : priv_verdict(p[0], e);
+	int r = pid < 0 ? err_sys(e, -errno, "cannot fork") : priv_verdict(p[0], name, e);
 	close(p[0]);
 	if (r < 0 && pid > 0) {
 		/* As its parent we may end it: all that it started goes with it. */
@@ -231,7 +232,8 @@ static int reach(const struct cmd *c, const char *name, struct cli_ctl *ctl, boo
 		if (r != -ENOENT && r != -ECONNREFUSED)
 			return r;
 		if (*fresh) /* priv said ready, and yet nobody listens */
-			return err_set(e, -ECONNREFUSED, "the honeynet's super ended at once: its messages are above");
+			return err_set(e, -ECONNREFUSED,
+				       "the honeynet's super ended at once: see the log in its run directory");
 		int lock = net_lock(name, true, e);
 		if (lock >= 0) {
 			*fresh = true;
@@ -263,7 +265,7 @@ static int undo(const struct cmd *c, const char *name)
 {
 	struct err e = { 0 };
 	cmd_note(c, "ending honeynet %s again", name);
-	int r = down_honeynet(c, name, true, &e);
+	int r = down_honeynet(c, name, true, true, &e);
 	if (r < 0)
 		return cmd_fail_err(c, &e, NULL);
 	cmd_note(c, "honeynet %s is gone; its evidence stays", name);
@@ -281,7 +283,7 @@ static int up(const struct cmd *c, const struct loaded *l)
 	if (r < 0) {
 		cmd_fail_err(c, &e, "up %s", name);
 		if (fresh)
-			net_sweep(name);
+			net_sweep(name, true);
 		return CMD_FAILED;
 	}
 	ctl.stop = &interrupted;
