@@ -68,11 +68,10 @@ const char *make_file(const char *name)
 	static char path[400];
 	char text[600];
 	snprintf(path, sizeof(path), "%s/%s.yaml", state, name);
-	snprintf(
-	    text, sizeof(text),
-	    "name: %s\nuplink: lab\nlab:\n  - 203.0.113.0/24\nnetworks:\n  lan:\n    prefix: 192.0.2.0/24\n"
-	    "honeypots:\n  web:\n    backend: uml\n    image: busybox\n    network: lan\n    addresses: [192.0.2.10]\n",
-	    name);
+	snprintf(text, sizeof(text),
+		 "honeynet: %s\nuplink:\n  lab: 203.0.113.0/24\nnetworks:\n  lan:\n    v4: 192.0.2.0/24\n"
+		 "honeypots:\n  web:\n    image: busybox\n    address: 192.0.2.10\n",
+		 name);
 	write_file(path, text);
 	return path;
 }
