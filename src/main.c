@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static const struct {
 	const char *name;
@@ -28,6 +29,9 @@ int main(int argc, char **argv)
 	if (argc < 2 || strncmp(argv[1], flag, sizeof(flag) - 1) != 0)
 		return cli_main(argc, argv);
 	const char *name = argv[1] + sizeof(flag) - 1;
+	char title[16]; /* for ps(1), which would call all of them "exe" */
+	snprintf(title, sizeof(title), "skep-%s", name);
+	prctl(PR_SET_NAME, title);
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
 		if (!strcmp(roles[i].name, name))
 			return roles[i].main(argc - 1, argv + 1);

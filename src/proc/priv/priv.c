@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #define START_SECONDS 30
+#define LOG_MAX (8 << 20)
 
 static struct priv priv;
 
@@ -94,6 +95,17 @@ static int take_fds(struct priv *p, struct err *e)
 	return 0;
 }
 
+/* What intruders do makes lines in the log too: it must not fill the disk. The
+ * writers append, so that they go on at the beginning. */
+static void check_log(void *arg, uint64_t now)
+{
+	struct priv *p = arg;
+	struct stat st;
+	if (fstat(p->log_fd, &st) == 0 && st.st_size > LOG_MAX && ftruncate(p->log_fd, 0) == 0)
+		log_warn("the log had grown beyond %d MiB and was emptied", LOG_MAX >> 20);
+	ev_timer_set(&p->ev, &p->log_timer, now + 10 * EV_SEC, check_log, p);
+}
+
 static int start(struct priv *p, struct err *e)
 {
 	int r;
@@ -103,7 +115,7 @@ static int start(struct priv *p, struct err *e)
 		return r;
 	if ((r = setup_dirs(p, e)) < 0 || (r = setup_lock(p, e)) < 0 || (r = setup_log(p, e)) < 0)
 		return r;
-	if (p->root && (r = slot_take(p, "/run/skep/slots", e)) < 0)
+	if (p->root && (r = slot_take(p, "/run/skep/.slots", e)) < 0)
 		return r;
 	if ((r = setup_evidence_owner(p, e)) < 0)
 		return r;
@@ -119,6 +131,7 @@ static int start(struct priv *p, struct err *e)
 	if (r < 0)
 		return err_sys(e, r, "cannot watch super");
 	ev_timer_set(&p->ev, &p->start_timer, p->ev.now + START_SECONDS * EV_SEC, start_timeout, p);
+	check_log(p, p->ev.now);
 	return 0;
 }
 

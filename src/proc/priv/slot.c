@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* Blocks of uids, one for each honeynet that root runs. A block is taken by
  * holding a lock on a file, so that it is free again however its holder died.
- * uids are the whole machine's: the directory does not follow SKEP_STATE. */
+ * uids are the whole machine's: the directory does not follow SKEP_STATE, and its
+ * name is none that a honeynet could have. */
 #include "proc/priv/state.h"
 
 #include <errno.h>

@@ -93,7 +93,7 @@ struct priv {
 	struct ev ev;
 	struct ev_source signals, commands;
 	int signal_fd;
-	struct ev_timer start_timer, grace_timer, end_timer;
+	struct ev_timer start_timer, grace_timer, end_timer, log_timer;
 
 	struct chan super; /* state: STATE_INIT, then STATE_RUN, then STATE_DRAIN */
 	struct out_msg *out_head, **out_tail;

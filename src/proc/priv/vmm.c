@@ -187,8 +187,12 @@ void vmm_gone(struct priv *p, uint32_t slot)
 void vmm_groups_start(struct priv *p)
 {
 	struct err e;
-	char name[NAME_CAP + 8];
-	snprintf(name, sizeof(name), "skep-%s", p->name);
+	char name[NAME_CAP + 32];
+	struct stat st = { 0 };
+	/* Two installations may have a honeynet of the same name; and the next
+	 * run must find what a killed one left. */
+	fstat(p->run_fd, &st);
+	snprintf(name, sizeof(name), "skep-%s-%llx", p->name, (unsigned long long)st.st_ino);
 	if (cgroup_root(&p->groups, name, &e) < 0) {
 		p->groups = (struct cgroup){ 0 };
 		log_warn("%s", e.text);

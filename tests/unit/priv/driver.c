@@ -353,7 +353,10 @@ void net_gone(struct net *n)
 	}
 	read_text("/proc/self/mountinfo", mounts, sizeof(mounts));
 	assert_string_equal(mounts, mounts_before);
-	snprintf(group, sizeof(group), "skep-%s", n->name);
+	struct stat st = { 0 };
+	snprintf(below, sizeof(below), "run/%s", n->name);
+	assert_int_equal(stat(net_path(n, below), &st), 0);
+	snprintf(group, sizeof(group), "skep-%s-%llx", n->name, (unsigned long long)st.st_ino);
 	group_name = group;
 	group_found = false;
 	nftw("/sys/fs/cgroup", look_for_group, 16, FTW_PHYS);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -284,6 +285,116 @@ static void test_machine(void **state)
 	}
 }
 
+static void inspect(struct net *n, uint32_t everything, uint32_t slot, struct priv_done *done)
+{
+	struct priv_inspect q = { .everything = everything, .slot = slot };
+	n->nthreads = 0;
+	CALL(n, PRIV_INSPECT, &q, NULL, 0, done, NULL);
+}
+
+static const struct rep_thread *thread_of(const struct net *n, const char *honeypot, const char *role, int pid)
+{
+	for (int i = 0; i < n->nthreads && i < 64; i++)
+		if (!strcmp(n->threads[i].honeypot, honeypot) && !strcmp(n->threads[i].role, role) &&
+		    n->threads[i].pid == pid)
+			return &n->threads[i];
+	fail_msg("no thread of %s/%s pid %d", honeypot, role, pid);
+	return NULL;
+}
+
+static char group_dir[4096];
+
+static int look_for_vm(const char *path, const struct stat *st, int kind, struct FTW *w)
+{
+	(void)st;
+	if (kind == FTW_D && !strcmp(path + w->base, "vm-9") && strstr(path, "/skep-machines-") &&
+	    strstr(path, "memory"))
+		strcpy(group_dir, path);
+	return 0;
+}
+
+/* The limit of its control group is there while it runs. */
+static void check_group(unsigned jail)
+{
+	char path[4200], text[64] = "";
+	group_dir[0] = 0;
+	nftw("/sys/fs/cgroup", look_for_vm, 16, FTW_PHYS);
+	if (!(jail & JAIL_CGROUP)) {
+		assert_int_equal(group_dir[0], 0);
+		return;
+	}
+	if (!group_dir[0])
+		return; /* version 2 only: no "memory" in the path */
+	snprintf(path, sizeof(path), "%s/memory.limit_in_bytes", group_dir);
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof(text), f));
+	fclose(f);
+	assert_int_equal(strtoull(text, NULL, 10), (64ull << 20) * 5 / 4 + (96ull << 20));
+}
+
+static void test_inspect(void **state)
+{
+	(void)state;
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct machine m;
+		struct priv_done done;
+		int gw, handler, pidfd;
+		up_with_image(&n, test_uids[i]);
+		int gw_pid = net_spawn(&n, ROLE_GATEWAY, 0, &gw);
+		int handler_pid = net_spawn(&n, ROLE_VMM, 9, &handler);
+		machine_make(&n, &m, 9, "pot");
+		assert_int_equal(call_vmm(&n, &m, &done, &pidfd), 0);
+		unsigned jail = done.jail;
+		pid_t pid = done.pid;
+		if (!n.uid)
+			assert_true(jail & JAIL_OWN_UID);
+		/* Far enough to have memory, not far enough to panic. */
+		usleep(150000);
+		kill(pid, SIGSTOP);
+		inspect(&n, 0, 9, &done);
+		assert_int_equal(done.status, 0);
+		if (done.rss < 100000 || done.rss > (200u << 20) || done.pss < 50000)
+			fail_msg("rss %llu pss %llu", (unsigned long long)done.rss, (unsigned long long)done.pss);
+		assert_int_equal(n.nthreads, 0);
+		inspect(&n, 0, 8, &done);
+		assert_int_equal(done.rss, 0);
+		inspect(&n, 1, 9, &done);
+		const struct rep_thread *t = thread_of(&n, "pot", "machine", pid);
+		assert_int_equal(t->seccomp, 2);
+		assert_int_equal(t->no_new_privs, 1);
+		assert_int_equal(t->capbnd, 0);
+		assert_int_equal(t->capeff, 0);
+		assert_int_equal(t->uid, n.uid ? n.uid : (n.super.uid & ~1023u) + 512 + 9);
+		thread_of(&n, "pot", "vmm", handler_pid);
+		inspect(&n, 1, PRIV_ALL, &done);
+		thread_of(&n, "pot", "machine", pid);
+		thread_of(&n, "pot", "vmm", handler_pid);
+		thread_of(&n, "gateway", "gateway", gw_pid);
+		thread_of(&n, "super", "super", n.super.pid);
+		thread_of(&n, "priv", "priv", n.priv);
+		inspect(&n, 1, 256, &done);
+		assert_int_equal(done.status, -ERANGE);
+		check_group(jail);
+		struct priv_kill k = { .what = ROLE_VMM, .slot = 9, .vmm = 1 };
+		struct priv_exited x;
+		CALL(&n, PRIV_KILL, &k, NULL, 0, &done, NULL);
+		assert_int_equal(done.status, 0);
+		net_wait_exited(&n, &x);
+		assert_int_equal(x.pid, pid);
+		assert_int_equal(x.wait_status, SIGKILL);
+		inspect(&n, 1, 9, &done);
+		assert_int_equal(done.rss, 0);
+		assert_int_equal(n.nthreads, 1); /* the handler */
+		close(pidfd);
+		close(gw);
+		close(handler);
+		machine_close(&m);
+		net_quit(&n);
+	}
+}
+
 static void test_machine_limits(void **state)
 {
 	(void)state;
@@ -343,10 +454,9 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strncmp(argv[1], "--role=", 7))
 		return strcmp(argv[1], "--role=priv") ? fake_main(argc, argv) : priv_main(argc - 1, argv + 1);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disk),
-		cmocka_unit_test(test_disk_attacks),
-		cmocka_unit_test(test_machine),
-		cmocka_unit_test(test_machine_limits),
+		cmocka_unit_test(test_disk),    cmocka_unit_test(test_disk_attacks),
+		cmocka_unit_test(test_machine), cmocka_unit_test(test_machine_limits),
+		cmocka_unit_test(test_inspect),
 	};
 	tests_init();
 	return cmocka_run_group_tests_name("priv-vmm", tests, NULL, NULL);
