@@ -156,13 +156,13 @@ static int probe_ticks(void)
 	return 0;
 }
 
-static char uevent_helper[256] = "/sbin/hotplug";
-static char other[256] = "/sbin/hotplugged";
+static volatile char uevent_helper[256] = "/sbin/hotplug";
+static volatile char other[256] = "/sbin/hotplugged";
 
 static int probe_hotplug(void)
 {
-	CHECK(*(volatile char *)uevent_helper == 0);
-	CHECK(*(volatile char *)other == '/');
+	CHECK(uevent_helper[0] == 0);
+	CHECK(other[0] == '/');
 	return 0;
 }
 
