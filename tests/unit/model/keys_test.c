@@ -111,7 +111,9 @@ static void table_in_man(const struct key *keys)
 		char line[64];
 		snprintf(line, sizeof(line), "\n.It Cm %s", k->name);
 		const char *at = strstr(man, line);
-		if (!at || !strchr(" \n", at[strlen(line)]))
+		while (at && !strchr(" \n", at[strlen(line)]))
+			at = strstr(at + 1, line);
+		if (!at)
 			fail_msg("skep.yaml(5) does not explain %s", k->name);
 		for (unsigned i = 0; k->words && k->words[i]; i++)
 			assert_non_null(strstr(man, k->words[i]));
