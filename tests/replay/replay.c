@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Runs a case file through the gateway's walk with virtual time, and compares
+ * what became of the frames with what was expected.
+ *
+ *   replay CASE.replay CASE.expect     compare; exit status 1 if they differ
+ *   replay CASE.replay                 print
+ *
+ * A case holds one statement a line; `#` begins a comment.
+ *
+ *   honeypot N mac MAC addr PREFIX...      a port; 0 and 1 exist in network 0 only if named
+ *   policy N WORD...                       outbound.CLASS=COUNT/SECONDS (or unlimited), lateral.CLASS=...,
+ *                                          flow.bytes= flow.packets= honeypot.bytes= honeypot.packets= (N or
+ *                                          N/SECONDS), inbound-deny, multicast-allow
+ *   pcap FILE [repair] [causal]            every frame of a capture: from the honeypot whose MAC it has, else
+ *                                          from the uplink. repair: computes TCP checksums that were left to
+ *                                          a network card. causal: leaves out the rest of a conversation
+ *                                          whose first frame was dropped, which would never have been
+ *   wait SECONDS
+ *   frame PORT KEY=VALUE...                a frame of our own; PORT is a number or `uplink`. Keys: the fields
+ *                                          of struct craft (craft.h); hex=BYTES for a raw frame; repeat=N
+ *                                          with inc=FIELD (sport dport icmp_id frag_id dst) and every=SECONDS
+ *
+ * Results, in this order: frames by verdict and reason, frames sent by port, ended
+ * flows by the way they ended (all flows end at the end of the case).
+ */
+#include "pcap.h"
+#include "world.h"
+
+#include <ctype.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <stddef.h>
+
+static struct world *w;
+static struct gw_policy_entry policies[MODEL_HONEYPOTS];
+static uint32_t npolicies;
+static uint64_t counts[VERDICT_COUNT][REASON_COUNT], skipped;
+static const char *file;
+static unsigned line;
+static char data_dir[512];
+
+static void fail(const char *what, const char *word)
+{
+	fprintf(stderr, "%s:%u: %s: %s\n", file, line, what, word ? word : "(nothing)");
+	exit(2);
+}
+
+static char *word(char **s)
+{
+	while (isspace((unsigned char)**s))
+		(*s)++;
+	if (!**s || **s == '#')
+		return NULL;
+	char *start = *s;
+	while (**s && !isspace((unsigned char)**s))
+		(*s)++;
+	if (**s)
+		*(*s)++ = 0;
+	return start;
+}
+
+static uint64_t number(const char *s)
+{
+	char *end;
+	uint64_t v = s ? strtoull(s, &end, 0) : 0;
+	if (!s || *end)
+		fail("not a number", s);
+	return v;
+}
+
+static void step(uint64_t until)
+{
+	/* Evidence reads as fast as the gateway writes. */
+	if (until > w->now)
+		world_pass(w, until - w->now);
+}
+
+static void frame(uint16_t port, const uint8_t *p, size_t n)
+{
+	world_frame(w, port, p, n);
+	counts[w->verdict][w->reason]++;
+}
+
+/* ---- ports and policies ---------------------------------------------------- */
+
+static void honeypot(char *s)
+{
+	uint64_t n = number(word(&s));
+	char name[16], *mac = NULL, *x;
+	const char *addrs[MODEL_ADDRS + 1] = { 0 };
+	unsigned na = 0;
+	while ((x = word(&s))) {
+		if (!strcmp(x, "mac"))
+			mac = word(&s);
+		else if (!strcmp(x, "addr") && na < MODEL_ADDRS)
+			addrs[na++] = word(&s);
+		else
+			fail("unknown word", x);
+	}
+	if (!mac || n >= MODEL_HONEYPOTS)
+		fail("a honeypot needs a MAC", NULL);
+	snprintf(name, sizeof(name), "pot%u", (unsigned)(uint8_t)n);
+	world_port(w, (uint16_t)n, 0, name, mac, addrs, WORLD_RING);
+}
+
+static struct limit limit_of(char *v)
+{
+	if (!strcmp(v, "unlimited"))
+		return (struct limit){ LIMIT_UNLIMITED, 0 };
+	char *slash = strchr(v, '/');
+	if (!slash)
+		fail("a limit is COUNT/SECONDS", v);
+	*slash = 0;
+	return (struct limit){ (uint32_t)number(v), (uint32_t)number(slash + 1) };
+}
+
+static void budget_of(char *v, struct budget *b, bool bytes)
+{
+	char *slash = strchr(v, '/');
+	if (slash) {
+		*slash = 0;
+		b->seconds = (uint32_t)number(slash + 1);
+	}
+	*(bytes ? &b->bytes : &b->packets) = number(v);
+}
+
+static bool limit_word(struct policy *p, const char *key, char *value)
+{
+	static const char *const classes[LIMIT_CLASS_COUNT] = { "tcp", "udp", "icmp", "other" };
+	bool out = !strncmp(key, "outbound.", 9);
+	if (!out && strncmp(key, "lateral.", 8))
+		return false;
+	for (unsigned i = 0; i < LIMIT_CLASS_COUNT; i++) {
+		if (strcmp(key + (out ? 9 : 8), classes[i]))
+			continue;
+		*(out ? &p->outbound[i] : &p->lateral[i]) = limit_of(value);
+		return true;
+	}
+	return false;
+}
+
+static void policy(char *s)
+{
+	struct gw_policy_entry e = { .port = (uint16_t)number(word(&s)) };
+	struct policy *p = &e.policy;
+	char *x;
+	struct err err;
+	while ((x = word(&s))) {
+		char *v = strchr(x, '=');
+		if (v)
+			*v++ = 0;
+		if (!v && !strcmp(x, "inbound-deny"))
+			p->inbound_deny = 1;
+		else if (!v && !strcmp(x, "multicast-allow"))
+			p->multicast_allow = 1;
+		else if (v && (!strcmp(x, "flow.bytes") || !strcmp(x, "flow.packets")))
+			budget_of(v, &p->flow, x[5] == 'b');
+		else if (v && (!strcmp(x, "honeypot.bytes") || !strcmp(x, "honeypot.packets")))
+			budget_of(v, &p->honeypot, x[9] == 'b');
+		else if (!v || !limit_word(p, x, v))
+			fail("unknown word", x);
+	}
+	uint32_t i = 0;
+	while (i < npolicies && policies[i].port != e.port)
+		i++;
+	policies[i] = e;
+	npolicies += i == npolicies;
+	if (policies_swap(&w->g->policies, policies, npolicies, 1, &err) < 0)
+		fail("refused", err.text);
+}
+
+/* ---- captures -------------------------------------------------------------- */
+
+#define CONVERSATIONS 8192
+static struct {
+	uint8_t id[13];
+	bool dropped;
+} conversations[CONVERSATIONS];
+static unsigned nconversations;
+
+/* Of TCP and UDP over IPv4: its place in the list, -1 if none. */
+static int conversation(struct slice f)
+{
+	uint8_t id[13];
+	if (f.n < 54 || f.p[12] != 8 || f.p[13] || (f.p[23] != 6 && f.p[23] != 17))
+		return -1;
+	const uint8_t *l4 = f.p + 14 + (f.p[14] & 15) * 4;
+	bool swap = memcmp(f.p + 26, f.p + 30, 4) > 0;
+	memcpy(id, f.p + (swap ? 30 : 26), 4);
+	memcpy(id + 4, f.p + (swap ? 26 : 30), 4);
+	memcpy(id + 8, l4 + (swap ? 2 : 0), 2);
+	memcpy(id + 10, l4 + (swap ? 0 : 2), 2);
+	id[12] = f.p[23];
+	for (unsigned i = 0; i < nconversations; i++)
+		if (!memcmp(conversations[i].id, id, sizeof(id)))
+			return (int)i;
+	if (nconversations == CONVERSATIONS)
+		fail("too many conversations", NULL);
+	memcpy(conversations[nconversations].id, id, sizeof(id));
+	conversations[nconversations].dropped = true; /* until the first frame has passed */
+	return (int)nconversations++;
+}
+
+static void repair(uint8_t *p, size_t n)
+{
+	size_t ihl = (size_t)(p[14] & 15) * 4, total = (size_t)(p[16] << 8 | p[17]);
+	if (n < 54 || p[12] != 8 || p[13] || p[23] != 6 || 14 + total > n)
+		return;
+	uint8_t *l4 = p + 14 + ihl;
+	size_t len = total - ihl;
+	l4[16] = l4[17] = 0;
+	uint32_t pseudo = (uint16_t)~craft_sum(p + 26, 8, 0) + (uint32_t)len + 6;
+	uint16_t sum = craft_sum(l4, len, pseudo);
+	l4[16] = (uint8_t)(sum >> 8);
+	l4[17] = (uint8_t)sum;
+}
+
+static struct slice whole(const char *name)
+{
+	char path[1024];
+	static uint8_t buf[1 << 20];
+	snprintf(path, sizeof(path), "%s/%s", data_dir, name);
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		fail("cannot open", path);
+	size_t n = fread(buf, 1, sizeof(buf), f);
+	fclose(f);
+	return slice_of(buf, n);
+}
+
+static void capture_file(char *s)
+{
+	char *name = word(&s), *x;
+	bool fix = false, causal = false;
+	struct pcap p;
+	struct slice f;
+	uint64_t ns, first = 0, began = w->now;
+	while ((x = word(&s))) {
+		fix |= !strcmp(x, "repair");
+		causal |= !strcmp(x, "causal");
+	}
+	if (!name || !pcap_open(&p, whole(name)))
+		fail("not a pcap file", name);
+	nconversations = 0;
+	while (pcap_next(&p, &f, &ns)) {
+		static uint8_t copy[1 << 16];
+		if (!first)
+			first = ns;
+		step(began + (ns - first));
+		memcpy(copy, f.p, f.n < sizeof(copy) ? f.n : sizeof(copy));
+		if (fix)
+			repair(copy, f.n);
+		unsigned before = nconversations;
+		int c = causal ? conversation(f) : -1;
+		bool fresh = nconversations != before;
+		if (c >= 0 && !fresh && conversations[c].dropped) {
+			skipped++;
+			continue;
+		}
+		struct port *from = f.n >= 12 ? gateway_by_mac(w->g, 0, f.p + 6) : NULL;
+		frame(from ? from->conf.port : WORLD_UPLINK, copy, f.n);
+		if (c >= 0 && fresh)
+			conversations[c].dropped = w->verdict != VERDICT_FORWARD;
+	}
+	if (p.rest.n)
+		fail("broken pcap file", name);
+}
+
+/* ---- frames of our own ------------------------------------------------------ */
+
+static const struct field {
+	const char *name;
+	size_t at;
+	enum { TEXT, U8, U16, U32, FLAG } kind;
+} fields[] = {
+#define F(name, kind)                                                                                                  \
+	{                                                                                                              \
+#name, offsetof(struct craft, name), kind                                                              \
+	}
+	F(smac, TEXT),    F(dmac, TEXT),       F(src, TEXT),      F(dst, TEXT),       F(ethertype, U16),
+	F(proto, U8),     F(ttl, U8),          F(sport, U16),     F(dport, U16),      F(flags, U8),
+	F(icmp_type, U8), F(icmp_code, U8),    F(icmp_id, U16),   F(payload, U32),    F(options, TEXT),
+	F(exts, TEXT),    F(fragment, FLAG),   F(more, FLAG),     F(frag_off, U16),   F(frag_id, U32),
+	F(arp_op, U16),   F(arp_smac, TEXT),   F(arp_tmac, TEXT), F(nd_target, TEXT), F(nd_lladdr, TEXT),
+	F(vlan, U16),     F(bad_ip_sum, FLAG), F(bad_sum, FLAG),  F(no_sum, FLAG),    F(total_less, U8),
+	F(cut, U16),      F(pad, U16),
+#undef F
+};
+
+static void set(struct craft *c, const char *key, char *value)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (strcmp(fields[i].name, key))
+			continue;
+		void *at = (char *)c + fields[i].at;
+		if (fields[i].kind == TEXT)
+			*(const char **)at = value;
+		else if (fields[i].kind == FLAG)
+			*(bool *)at = !value || number(value);
+		else if (fields[i].kind == U8)
+			*(uint8_t *)at = (uint8_t)number(value);
+		else if (fields[i].kind == U16)
+			*(uint16_t *)at = (uint16_t)number(value);
+		else
+			*(uint32_t *)at = (uint32_t)number(value);
+		return;
+	}
+	fail("unknown key", key);
+}
+
+static void increase(struct craft *c, const char *what, char dst[64])
+{
+	uint8_t a[16];
+	if (!what)
+		return;
+	if (!strcmp(what, "sport"))
+		c->sport++;
+	else if (!strcmp(what, "dport"))
+		c->dport++;
+	else if (!strcmp(what, "icmp_id"))
+		c->icmp_id++;
+	else if (!strcmp(what, "frag_id"))
+		c->frag_id++;
+	else if (!strcmp(what, "dst") && craft_addr(c->dst, a) == 4) {
+		if (!++a[3])
+			a[2]++;
+		snprintf(dst, 64, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+		c->dst = dst;
+	} else
+		fail("cannot increase", what);
+}
+
+static void own_frame(char *s)
+{
+	static uint8_t buf[CRAFT_MAX];
+	char *port = word(&s), *x, *hex = NULL, *inc = NULL, dst[64];
+	if (!port)
+		fail("which port?", NULL);
+	uint16_t in = !strcmp(port, "uplink") ? WORLD_UPLINK : (uint16_t)number(port);
+	uint64_t repeat = 1;
+	double every = 0;
+	struct craft c = { 0 };
+	while ((x = word(&s))) {
+		char *v = strchr(x, '=');
+		if (v)
+			*v++ = 0;
+		if (!strcmp(x, "hex"))
+			hex = v;
+		else if (!strcmp(x, "repeat"))
+			repeat = number(v);
+		else if (!strcmp(x, "every"))
+			every = v ? atof(v) : 0;
+		else if (!strcmp(x, "inc"))
+			inc = v;
+		else
+			set(&c, x, v);
+	}
+	if (!gateway_port(w->g, in) || (!hex && (!c.smac || !c.dmac)))
+		fail("a frame needs a port, smac and dmac", NULL);
+	for (uint64_t i = 0; i < repeat; i++) {
+		size_t n = hex ? craft_hex(hex, buf, sizeof(buf)) : craft(&c, buf);
+		frame(in, buf, n);
+		step(w->now + (uint64_t)(every * 1e9));
+		increase(&c, inc, dst);
+	}
+}
+
+/* ---- the case -------------------------------------------------------------- */
+
+static void statement(char *s)
+{
+	char *verb = word(&s);
+	if (!verb)
+		return;
+	if (!strcmp(verb, "honeypot"))
+		honeypot(s);
+	else if (!strcmp(verb, "policy"))
+		policy(s);
+	else if (!strcmp(verb, "pcap"))
+		capture_file(s);
+	else if (!strcmp(verb, "frame"))
+		own_frame(s);
+	else if (!strcmp(verb, "wait"))
+		step(w->now + (uint64_t)(atof(s) * 1e9));
+	else
+		fail("unknown statement", verb);
+}
+
+static void report(FILE *out)
+{
+	static const char *const ends[FLOW_END_COUNT] = { "timeout", "closed", "shutdown", "evicted", "denied" };
+	uint64_t ended[FLOW_END_COUNT] = { 0 };
+	for (unsigned v = 0; v < VERDICT_COUNT; v++)
+		for (unsigned r = 0; r < REASON_COUNT; r++)
+			if (counts[v][r])
+				fprintf(out, "%s %s %llu\n", verdict_name(v), reason_name(r),
+					(unsigned long long)counts[v][r]);
+	if (skipped)
+		fprintf(out, "skipped %llu\n", (unsigned long long)skipped);
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		if (w->to[i])
+			fprintf(out, "sent %s %llu\n", w->g->ports[i].conf.name, (unsigned long long)w->to[i]);
+	for (unsigned i = 0; i < w->nflows && i < 4096; i++)
+		ended[w->flows[i].f.end]++;
+	for (unsigned i = 0; i < FLOW_END_COUNT; i++)
+		if (ended[i])
+			fprintf(out, "flows %s %llu\n", ends[i], (unsigned long long)ended[i]);
+}
+
+static bool same(const char *got, const char *path)
+{
+	char want[8192];
+	FILE *f = fopen(path, "r");
+	if (!f) {
+		perror(path);
+		return false;
+	}
+	size_t n = fread(want, 1, sizeof(want) - 1, f);
+	want[n] = 0;
+	fclose(f);
+	if (!strcmp(got, want))
+		return true;
+	fprintf(stderr, "--- expected (%s)\n%s--- got\n%s", path, want, got);
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	char buf[4096], *text = NULL;
+	size_t size = 0;
+	if (argc < 2 || argc > 3)
+		return 2;
+	file = argv[1];
+	FILE *in = fopen(file, "r");
+	if (!in) {
+		perror(file);
+		return 2;
+	}
+	snprintf(buf, sizeof(buf), "%s", file);
+	snprintf(data_dir, sizeof(data_dir), "%.400s/../../data", dirname(buf));
+	w = world_empty(NULL);
+	world_port(w, WORLD_UPLINK, 0, "uplink", NULL, NULL, WORLD_RING);
+	while (fgets(buf, sizeof(buf), in)) {
+		line++;
+		statement(buf);
+	}
+	fclose(in);
+	world_pass(w, 20 * SEC);
+	flow_end_all(w->g, NULL, false);
+	denied_flush(w->g, w->now, true);
+	world_read(w);
+	FILE *out = open_memstream(&text, &size);
+	report(out);
+	fclose(out);
+	bool ok = true;
+	if (argc == 2)
+		fputs(text, stdout);
+	else
+		ok = same(text, argv[2]);
+	free(text);
+	world_free(w);
+	return !ok;
+}
