@@ -306,10 +306,12 @@ __attribute__((noreturn)) static void vmm(struct jail_plan *p)
 	unsigned in_force = 0;
 	const struct jail_spec *s = p->spec;
 	setsid();
-	umask(077);
 	default_signals();
+	/* Without a user namespace root makes what another uid will use. */
+	umask(022);
 	if (p->ns && new_root(p, &e) < 0)
 		fail(p->report, &e);
+	umask(077);
 	if (p->ns)
 		in_force |= JAIL_MOUNTS | JAIL_PIDNS | JAIL_NETNS | (p->userns ? JAIL_USERNS : 0);
 	if (s->uid != JAIL_UID_SAME)

@@ -73,7 +73,10 @@ void end_begin(struct priv *p, int status, const struct err *why)
 	p->super.state = STATE_DRAIN;
 	if (why) {
 		p->why = *why;
-		log_at(status ? LOG_L_ERROR : LOG_L_INFO, "%s", why->text);
+		/* Before there is a log, standard error is the cli's, which
+		 * tells its operator itself. */
+		if (p->log_fd >= 0)
+			log_at(status ? LOG_L_ERROR : LOG_L_INFO, "%s", why->text);
 	}
 	if (p->ev.epfd < 0) { /* before the loop there are no children */
 		p->ev.quit = true;

@@ -206,9 +206,7 @@ int priv_main(int argc, char **argv)
 	if (!p->ev.quit)
 		r = ev_run(&p->ev);
 	end_cleanup(p);
-	if (p->status_fd >= 0) {
-		log_error("%s", p->why.text);
+	if (p->status_fd >= 0)
 		tell_status(p, "error: ", p->why.text);
-	}
 	return p->exit_status;
 }

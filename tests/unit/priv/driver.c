@@ -124,6 +124,8 @@ static void child(struct net *n, int status, int lock)
 	dup2(status, 3);
 	dup2(lock, 4);
 	dup2(null, 9); /* must not reach any role */
+	if (n->before)
+		n->before(n);
 	if (geteuid() == 0 && n->uid &&
 	    (setresgid(n->uid, n->uid, n->uid) < 0 || setresuid(n->uid, n->uid, n->uid) < 0))
 		_exit(126);

@@ -31,8 +31,9 @@ struct net {
 	char dir[40];   /* SKEP_STATE */
 	char path[512]; /* scratch for net_path */
 	char name[NAME_CAP];
-	uid_t uid; /* who starts it: 0 or an ordinary user */
-	bool copy; /* run a copy of this binary that has the preload library next to it */
+	uid_t uid;                     /* who starts it: 0 or an ordinary user */
+	bool copy;                     /* run a copy of this binary that has the preload library next to it */
+	void (*before)(struct net *n); /* in the child that becomes priv, still as the test's uid */
 	pid_t priv;
 	int status; /* read end of the status pipe */
 	int lock;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,6 +286,77 @@ static void test_machine(void **state)
 	}
 }
 
+/* A machine that allows no user namespaces: the limit is one of the user
+ * namespace in which it is written, so that only what is below is concerned.
+ * All uids are mapped to themselves, so that root is as good as before. */
+static void forbid_namespaces(struct net *n)
+{
+	static const char map[] = "0 0 4294967294\n";
+	int p[2], status;
+	char path[64], c = 0;
+	(void)n;
+	if (pipe2(p, O_CLOEXEC) < 0)
+		_exit(125);
+	pid_t us = getpid(), helper = fork();
+	if (helper == 0) {
+		/* Only the parent namespace may map more than one uid. */
+		static const char *const files[] = { "uid_map", "gid_map" };
+		if (read(p[0], &c, 1) != 1)
+			_exit(1);
+		for (int i = 0; i < 2; i++) {
+			snprintf(path, sizeof(path), "/proc/%d/%s", us, files[i]);
+			int fd = open(path, O_WRONLY);
+			if (write(fd, map, sizeof(map) - 1) != sizeof(map) - 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	if (unshare(CLONE_NEWUSER) < 0 || write(p[1], "x", 1) != 1 || waitpid(helper, &status, 0) < 0 || status)
+		_exit(124);
+	int fd = open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+	if (write(fd, "0", 1) != 1)
+		_exit(123);
+	close(fd);
+}
+
+static void test_no_namespaces(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	struct net n;
+	struct machine m;
+	struct priv_done done;
+	char line[600];
+	int pidfd;
+	/* An ordinary user is told, once, and nothing is left. */
+	net_prepare(&n, "bare", TEST_UID);
+	n.before = forbid_namespaces;
+	net_start(&n);
+	net_status(&n, line, sizeof(line));
+	if (strncmp(line, "error: cannot make a user namespace: ", 37) || !strstr(line, "max_user_namespaces"))
+		fail_msg("%s", line);
+	assert_true(net_wait(&n) == 1 << 8);
+	net_gone(&n);
+	net_remove(&n);
+	/* root works without, in a jail that has all but that. */
+	net_prepare(&n, "machines", 0);
+	n.before = forbid_namespaces;
+	n.copy = true;
+	make_image(&n, "img", "this is no file system");
+	net_start(&n);
+	net_connect(&n);
+	net_run(&n);
+	machine_make(&n, &m, 3, "pot");
+	assert_int_equal(call_vmm(&n, &m, &done, &pidfd), 0);
+	assert_int_equal(done.jail & JAIL_USERNS, 0);
+	unsigned want = JAIL_MOUNTS | JAIL_PIDNS | JAIL_NETNS | JAIL_SECCOMP | JAIL_CAPS | JAIL_OWN_UID;
+	assert_int_equal(done.jail & want, want);
+	close(pidfd);
+	net_quit(&n);
+	machine_close(&m);
+}
+
 static void inspect(struct net *n, uint32_t everything, uint32_t slot, struct priv_done *done)
 {
 	struct priv_inspect q = { .everything = everything, .slot = slot };
@@ -350,8 +422,9 @@ static void test_inspect(void **state)
 		pid_t pid = done.pid;
 		if (!n.uid)
 			assert_true(jail & JAIL_OWN_UID);
-		/* Far enough to have memory, not far enough to panic. */
-		usleep(150000);
+		/* It speaks before it panics. */
+		struct pollfd p = { .fd = m.far[1], .events = POLLIN };
+		assert_int_equal(poll(&p, 1, 10000), 1);
 		kill(pid, SIGSTOP);
 		inspect(&n, 0, 9, &done);
 		assert_int_equal(done.status, 0);
@@ -456,7 +529,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_disk),    cmocka_unit_test(test_disk_attacks),
 		cmocka_unit_test(test_machine), cmocka_unit_test(test_machine_limits),
-		cmocka_unit_test(test_inspect),
+		cmocka_unit_test(test_inspect), cmocka_unit_test(test_no_namespaces),
 	};
 	tests_init();
 	return cmocka_run_group_tests_name("priv-vmm", tests, NULL, NULL);
