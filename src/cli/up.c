@@ -267,6 +267,9 @@ static int reach(const struct cmd *c, const char *name, struct cli_ctl *ctl, boo
 static int undo(const struct cmd *c, const char *name)
 {
 	struct err e = { 0 };
+#ifdef MUTANT_CLI_UP_NO_UNDO
+	return CMD_FAILED;
+#endif
 	cmd_note(c, "ending honeynet %s again", name);
 	int r = down_honeynet(c, name, true, true, &e);
 	if (r < 0)
@@ -302,10 +305,8 @@ static int up(const struct cmd *c, const struct loaded *l)
 		return CMD_OK;
 	}
 	cmd_fail_err(c, &e, "up %s", name);
-#ifndef MUTANT_CLI_UP_NO_UNDO
 	if (fresh)
 		return undo(c, name);
-#endif
 	if (r == -EINTR)
 		cmd_note(c, "honeynet %s goes on running; its super finishes the change or undoes it: see `skep ps %s`",
 			 name, name);
