@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "small_disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -43,7 +45,7 @@ static void must(bool ok, const char *what)
 		fail_msg("%s: %s", what, strerror(errno));
 }
 
-static void run_evidence(int chan, int dir, const char *root)
+static void run_evidence(int chan, int dir)
 {
 	const char *skep = getenv("SKEP");
 	/* 3 and 4 may be taken by the other: move both out of the way first. */
@@ -52,7 +54,6 @@ static void run_evidence(int chan, int dir, const char *root)
 	dup2(chan, 3);
 	dup2(dir, 4);
 	close_range(5, ~0u, 0);
-	(void)root;
 	execl(skep, skep, "--role=evidence", (char *)NULL);
 	_exit(127);
 }
@@ -64,7 +65,7 @@ static void start(struct world *w)
 	assert_int_equal(msg_pair(pair, &e), 0);
 	w->pid = fork();
 	if (!w->pid)
-		run_evidence(pair[1], w->dirfd, NULL);
+		run_evidence(pair[1], w->dirfd);
 	close(pair[1]);
 	w->chan = (struct chan){ .fd = pair[0], .self = ROLE_SUPER, .peer = ROLE_EVIDENCE, .state = STATE_RUN };
 	w->state = 0;
@@ -344,6 +345,9 @@ static void test_records(void **state)
 	send_frames(&a, 3000, 100);
 	assert_int_equal(add_ring(w, &b, PORT_UPLINK(0), "uplink-dmz", 1 << 18), 0);
 	send_frames(&b, 600, 1514);
+	/* What does not parse is evidence too. */
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(frame(&b, 14 + i, VERDICT_DROP, REASON_MALFORMED));
 	flow(&a);
 	struct ev_event v = { .type = "operator",
 			      .eventid = "skep.reset",
@@ -357,7 +361,7 @@ static void test_records(void **state)
 	assert_int_equal(ask(w, MSG_EV_RING_DEL, &d, sizeof(d), NULL, 0), -ENOENT);
 	quit(w, 0);
 	struct counted c = count(w);
-	assert_int_equal(c.frames, 3600);
+	assert_int_equal(c.frames, 3610);
 	assert_int_equal(c.drops, 1200);
 	assert_false(c.cut);
 	assert_true(c.files > 5);
@@ -365,7 +369,7 @@ static void test_records(void **state)
 	assert_int_equal(events(w, "flow", "\"honeypot\":\"web\",\"network\":\"dmz\",\"direction\":\"outbound\""), 1);
 	assert_int_equal(events(w, "operator", "\"request\":5,\"uid\":1000"), 1);
 	assert_true(events(w, "stats", "\"limit-tcp\":1000") >= 1);
-	tshark_opens(w, 3600);
+	tshark_opens(w, 3610);
 	end_ring(&a);
 	end_ring(&b);
 }
@@ -391,13 +395,7 @@ static void test_producer_killed(void **state)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		assert_true(*published > before);
-		/* The next producer goes on where the memory says. */
-		uint64_t head = atomic_load(&g.w.shm->head);
-		g.w.head = head;
 		/* It may have died between publishing and counting. */
-		struct ring_writer probe = g.w;
-		(void)probe;
-		g.w.seq = 0;
 		struct ev_ring_del d = { .port = 0 };
 		assert_int_equal(ask(w, MSG_EV_RING_DEL, &d, sizeof(d), NULL, 0), 0);
 		struct counted c = count(w);
@@ -604,6 +602,66 @@ static void test_second_writer(void **state)
 	quit(w, 0);
 }
 
+/* The disk fills up: the rings are stopped, super is told in words, and what is
+ * there stays readable. */
+static void full(struct world *w, uint64_t min_free)
+{
+	struct gateway g;
+	assert_int_equal(configure(w, 1 << 18, min_free), 0);
+	assert_int_equal(add_ring(w, &g, 0, "web", 1 << 18), 0);
+	uint64_t deadline = ev_monotonic() + 20 * EV_SEC;
+	unsigned sent = 0;
+	while (!ring_stopped(&g.w) && ev_monotonic() < deadline)
+		sent += frame(&g, 1000, VERDICT_FORWARD, REASON_REPLY);
+	assert_int_equal(ring_stopped(&g.w), -ENOSPC);
+	wait_state(w);
+	assert_int_equal(w->state, -ENOSPC);
+	assert_non_null(strstr(w->state_text, "Every frame is dropped from now on. Free space on the disk"));
+	struct ev_ring r = { .port = 1, .name = "db", .network = "dmz" };
+	assert_int_equal(ask(w, MSG_EV_RING, &r, sizeof(r), (int[]){ g.fd, g.wake }, 2), -ENOSPC);
+	quit(w, -ENOSPC);
+	struct counted c = count(w);
+	assert_true(c.frames > 100 && c.frames <= sent);
+	assert_false(c.cut);
+	/* While there is room left, nothing that was published is lost. */
+	if (min_free)
+		assert_int_equal(c.frames, sent);
+	if (min_free)
+		assert_int_equal(events(w, "evidence", "skep.evidence.stopped"), 1);
+	tshark_opens(w, c.frames);
+	end_ring(&g);
+}
+
+static void in_small_disk(struct world *w, uint64_t min_free)
+{
+	int status;
+	pid_t pid = fork();
+	if (!pid) {
+		kill(w->pid, SIGKILL);
+		if (!small_disk(w->dir, "4m"))
+			_exit(77);
+		w->dirfd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		start(w);
+		full(w, min_free);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		print_message("# no mount namespaces here: skipped\n");
+	else
+		assert_int_equal(status, 0);
+}
+
+static void test_disk_full(void **state)
+{
+	in_small_disk(*state, 0);
+}
+
+static void test_disk_nearly_full(void **state)
+{
+	in_small_disk(*state, 1 << 20);
+}
+
 static void test_min_free(void **state)
 {
 	struct world *w = *state;
@@ -630,6 +688,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_super_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second_writer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_min_free, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disk_nearly_full, setup, teardown),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
