@@ -70,8 +70,13 @@ static int clone_by_path(int srcfd, unsigned how)
 static int tree_fd(const char *src, int srcfd, unsigned flags, bool ns, struct err *e)
 {
 	if (!ns) {
-		int fd = src ? open(src, O_PATH | O_CLOEXEC) : fcntl(srcfd, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? err_sys(e, -errno, "cannot open %s for the jail", src ? src : "a disk") : fd;
+		/* Above what the VMM's own fds are moved to. */
+		int at = src ? open(src, O_PATH | O_CLOEXEC) : srcfd;
+		int fd = at < 0 ? -1 : fcntl(at, F_DUPFD_CLOEXEC, 3 + JAIL_FDS + 1);
+		int r = fd < 0 ? err_sys(e, -errno, "cannot open %s for the jail", src ? src : "a disk") : fd;
+		if (src && at >= 0)
+			close(at);
+		return r;
 	}
 	unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
 	if (flags & JAIL_BIND_DIR)
