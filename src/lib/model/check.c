@@ -206,7 +206,9 @@ static void sense_overlap(struct run *r)
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned k = 0; k < i; k++) {
 			char x[ADDR_TEXT], y[ADDR_TEXT];
+#ifndef MUTANT_MODEL_OVERLAP
 			if (!addr_overlap(all[i].a, all[k].a))
+#endif
 				continue;
 			breach(r, all[i].place, all[i].index, "%s overlaps with %s of %s%s", addr_text(all[i].a, x),
 			       addr_text(all[k].a, y), all[k].name ? "network " : "the lab",

@@ -9,6 +9,9 @@
 /* What holds where the file is silent; skep.yaml(5) lists it. Nothing goes out
  * but replies, and replies are bounded. */
 static const struct policy policy_default = {
+#ifdef MUTANT_MODEL_OPEN_DEFAULT
+	.outbound = { { LIMIT_UNLIMITED, 0 } },
+#endif
 	.flow = { .bytes = 64ull << 20, .packets = 100000 },
 	.honeypot = { .bytes = 512ull << 20, .packets = 1000000, .seconds = 3600 },
 };

@@ -211,7 +211,11 @@ static void add_phase(struct planner *p, const struct model *r, const struct mod
 		break;
 	case PHASE_UNPOLICY:
 		if (add_honeypots(p, r, w, true, FATE_PORT_DEL, STEP_OP_COUNT, STEP_NONE))
+#ifndef MUTANT_PLAN_NO_UNPOLICY
 			add(p, STEP_NONE, STEP_POLICY, true, "");
+#else
+			(void)p;
+#endif
 		break;
 	case PHASE_PORT_DEL:
 		add_honeypots(p, r, w, true, FATE_PORT_DEL, STEP_PORT_DEL, STEP_PORT_ADD);
