@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,6 +41,7 @@ struct job {
 	char dir[DIRS_PATH]; /* .new-XXXXXX */
 	char root[DIRS_PATH + 16], state[DIRS_PATH + 16], out[DIRS_PATH + 16], disk[DIRS_PATH + 32];
 	struct image_tool tool;
+	char uuid[48];  /* of the file system */
 	char step[160]; /* what goes on, for the progress line */
 	uint64_t start;
 };
@@ -254,31 +256,14 @@ static int make_disk(struct job *j, struct err *e)
 		return r;
 	char ninodes[24];
 	snprintf(ninodes, sizeof(ninodes), "%llu", (unsigned long long)inodes);
-	return run(j,
-		   (const char *[]){ "fakeroot",
-				     "-i",
-				     j->state,
-				     "--",
-				     "mke2fs",
-				     "-q",
-				     "-F",
-				     "-t",
-				     "ext4",
-				     "-b",
-				     "4096",
-				     "-I",
-				     "256",
-				     "-N",
-				     ninodes,
-				     "-O",
-				     FEATURES,
-				     "-E",
-				     "lazy_itable_init=0,nodiscard,root_owner=0:0",
-				     "-d",
-				     j->root,
-				     j->disk,
-				     NULL },
-		   NULL, e);
+	return run(
+	    j,
+	    (const char *[]){
+		"fakeroot", "-i",    j->state, "--",   "mke2fs", "-q",  "-F",
+		"-t",       "ext4",  "-b",     "4096", "-I",     "256", "-N",
+		ninodes,    "-O",    FEATURES, "-U",   j->uuid,  "-E",  "lazy_itable_init=0,nodiscard,root_owner=0:0",
+		"-d",       j->root, j->disk,  NULL },
+	    NULL, e);
 }
 
 static int check_needs(const struct job *j, struct err *e)
@@ -317,6 +302,13 @@ static int prepare(struct job *j, struct err *e)
 		return err_sys(e, r, "cannot write in %s", j->dir);
 	}
 	close(fd);
+	uint8_t u[16];
+	if (RAND_bytes(u, sizeof(u)) != 1)
+		return err_set(e, -EIO, "no random numbers");
+	/* A random UUID: RFC 9562, 5.4. */
+	snprintf(j->uuid, sizeof(j->uuid), "%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+		 u[1], u[2], u[3], u[4], u[5], u[6] & 15, u[7], 8 | (u[8] & 3), u[8] >> 4, u[9], u[10], u[11], u[12],
+		 u[13], u[14], u[15]);
 	return 0;
 }
 
@@ -327,12 +319,14 @@ static int steps(struct job *j, struct err *e)
 		step(j, "installing packages");
 		r = debootstrap(j, e);
 	}
-	char setup[600];
+	/* Its fstab names the file system that is made next. */
+	char setup[600], env[64];
+	snprintf(env, sizeof(env), "SKEP_UUID=%s", j->uuid);
 	snprintf(setup, sizeof(setup), "%s/setup", j->r->dir);
 	if (!r && !access(setup, X_OK)) {
 		step(j, "setting up");
 		r = run(j, (const char *[]){ "fakeroot", "-s", j->state, "-i", j->state, "--", setup, j->root, NULL },
-			NULL, e);
+			(const char *[]){ env, NULL }, e);
 	}
 	if (!r) {
 		step(j, "making the disk");
