@@ -265,7 +265,11 @@ int cgroup_make(struct cgroup *out, const struct cgroup *parent, const char *nam
 
 static int limit_one(const struct cgroup *g, int c, const char *v1, const char *v2, const char *value, struct err *e)
 {
-	if (!(g->have & CG_BIT(c)))
+	bool here = (g->have & CG_BIT(c)) != 0;
+#ifdef MUTANT_CGROUP_NO_LIMIT
+	here = false;
+#endif
+	if (!here)
 		return 0;
 	const char *file = g->v2 & CG_BIT(c) ? v2 : v1;
 	int r = put(g->path[c], file, value);

@@ -202,10 +202,12 @@ int isolate_role(enum role role, const struct isolate_opts *o, struct err *e)
 		in_force |= JAIL_CAPS;
 	if ((r = limits(p, e)) < 0)
 		return r;
-#ifndef MUTANT_ISOLATE_NO_LANDLOCK
-	if ((r = landlock(o, e)) < 0)
-		return r;
+	bool confine = true;
+#ifdef MUTANT_ISOLATE_NO_LANDLOCK
+	confine = false;
 #endif
+	if (confine && (r = landlock(o, e)) < 0)
+		return r;
 	/* No core, no ptrace, no /proc/PID/mem by another process of this uid. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(e, -errno, "cannot become undumpable");

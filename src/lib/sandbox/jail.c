@@ -87,8 +87,10 @@ static int tree_fd(const char *src, int srcfd, unsigned flags, bool ns, struct e
 	if (fd < 0)
 		return err_sys(e, fd, "cannot take %s into the jail", src ? src : "a disk");
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+#ifndef MUTANT_JAIL_WRITABLE
 	if (!(flags & JAIL_BIND_RW))
 		attr.attr_set |= MOUNT_ATTR_RDONLY;
+#endif
 	if (!(flags & JAIL_BIND_EXEC))
 		attr.attr_set |= MOUNT_ATTR_NOEXEC;
 	unsigned all = flags & JAIL_BIND_DIR ? AT_RECURSIVE : 0;

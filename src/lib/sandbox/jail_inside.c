@@ -49,6 +49,9 @@ static bool off(const struct jail_plan *p, unsigned layer)
 
 static int join_cgroups(const struct jail_plan *p, struct err *e)
 {
+#ifdef MUTANT_JAIL_NO_CGROUP
+	return 0;
+#endif
 	for (int i = 0; i < p->spec->ncgroups && !off(p, JAIL_CGROUP); i++)
 		if (write(p->spec->cgroups[i], "0", 1) != 1)
 			return err_sys(e, -errno, "cannot join control group %d", i);
@@ -215,6 +218,9 @@ static int set_limits(const struct jail_plan *p, struct err *e)
 	};
 	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
 		struct rlimit now;
+#ifdef MUTANT_JAIL_NO_LIMITS
+		break;
+#endif
 		if (getrlimit((__rlimit_resource_t)r[i].what, &now) < 0)
 			return err_sys(e, -errno, "getrlimit");
 		rlim_t max = r[i].max < now.rlim_max ? r[i].max : now.rlim_max;
@@ -288,15 +294,17 @@ static int drop_rights(struct jail_plan *p, unsigned *in_force, struct err *e)
 		return err_sys(e, -errno, "no_new_privs");
 	if (bounded)
 		*in_force |= JAIL_CAPS;
-#ifndef MUTANT_JAIL_NO_LANDLOCK
-	if (!off(p, JAIL_LANDLOCK)) {
+	bool skip = off(p, JAIL_LANDLOCK);
+#ifdef MUTANT_JAIL_NO_LANDLOCK
+	skip = true;
+#endif
+	if (!skip) {
 		r = enter_landlock(p, e);
 		if (r < 0 && r != -ENOTSUP)
 			return r;
 		if (!r)
 			*in_force |= JAIL_LANDLOCK;
 	}
-#endif
 	return 0;
 }
 
@@ -327,8 +335,12 @@ __attribute__((noreturn)) static void vmm(struct jail_plan *p)
 		fail(p->report, &e);
 	/* After the last change of uid, which would clear it; the pipe tells
 	 * whether the parent died before. */
+	int with_parent = SIGKILL;
+#ifdef MUTANT_JAIL_OUTLIVES
+	with_parent = 0;
+#endif
 	struct pollfd pf = { .fd = p->report };
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || (poll(&pf, 1, 0) == 1 && pf.revents & POLLERR))
+	if (prctl(PR_SET_PDEATHSIG, with_parent, 0, 0, 0) < 0 || (poll(&pf, 1, 0) == 1 && pf.revents & POLLERR))
 		_exit(1);
 #ifndef MUTANT_JAIL_NO_SECCOMP
 	if (!off(p, JAIL_SECCOMP)) {

@@ -16,6 +16,7 @@
 #include "sandbox/userns.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -187,19 +188,30 @@ static void print(const char *mode, const struct attack *a)
 	fflush(stdout);
 }
 
-/* A shadow of the evil VMM's own tables: names only. */
+/* Calls fn for each attack that the evil VMM has. */
 static void each(const char *mode, const char *only, void (*fn)(const char *, const struct attack *))
 {
-	char line[128], cmd[256];
-	snprintf(cmd, sizeof(cmd), "%s --list", v.evil);
-	FILE *f = popen(cmd, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = 0;
+	static char list[16384];
+	char *save = NULL, *argv[] = { v.evil, (char *)"--list", NULL };
+	size_t n = 0;
+	ssize_t got;
+	int p[2];
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(p[1], 1);
+		execv(v.evil, argv);
+		_exit(127);
+	}
+	close(p[1]);
+	while ((got = read(p[0], list + n, sizeof(list) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(p[0]);
+	waitpid(pid, NULL, 0);
+	for (char *line = strtok_r(list, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		if (!only || !strcmp(only, line))
 			fn(mode, &(struct attack){ .name = line });
-	}
-	if (f)
-		pclose(f);
 }
 
 /* Invariant 9, seen from outside, of every thread. */
