@@ -131,6 +131,8 @@ __attribute__((format(printf, 3, 0))) static void say(FILE *f, const char *head,
 	char text[2048], safe[4096];
 	int n = vsnprintf(text, sizeof(text), fmt, ap);
 	size_t len = n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+	while (len && text[len - 1] == ' ')
+		len--;
 	text_safe(safe, sizeof(safe), text, len, true);
 	fprintf(f, "%s%s%s", head, safe, tail);
 	fflush(f);

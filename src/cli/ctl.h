@@ -19,7 +19,7 @@ struct cli_ctl {
 
 /* Times, ms: how long super may be silent. */
 #define CLI_CTL_QUICK 10000 /* ps, console, lab */
-#define CLI_CTL_LONG 180000 /* between two words about a change of machines */
+#define CLI_CTL_LONG 600000 /* between two words about a change of machines: a boot may take its limit, twice */
 #define CLI_CTL_CONNECT 3000
 
 /* Connects to the super of honeynet `net`. -ENOENT: no such directory or

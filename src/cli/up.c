@@ -201,6 +201,16 @@ static int source_seal(const struct loaded *l, struct err *e)
 	return fd;
 }
 
+/* super says nothing while machines boot: each has its own limit, twice. */
+static int patience(const struct model *m)
+{
+	uint32_t most = 0;
+	for (uint32_t i = 0; i < m->nhoneypots; i++)
+		if (m->honeypots[i].boot_seconds > most)
+			most = m->honeypots[i].boot_seconds;
+	return most > 100000 ? INT32_MAX : CLI_CTL_LONG + (int)most * 2000;
+}
+
 static int apply(const struct cmd *c, struct cli_ctl *ctl, const struct loaded *l, struct err *e)
 {
 	struct cmd_apply req = { 0 };
@@ -215,7 +225,7 @@ static int apply(const struct cmd *c, struct cli_ctl *ctl, const struct loaded *
 		close(fds[1]);
 	}
 	close(fds[0]);
-	while (r >= 0 && (r = cli_ctl_next(ctl, &m, CLI_CTL_LONG, e)) == 1) {
+	while (r >= 0 && (r = cli_ctl_next(ctl, &m, patience(l->model), e)) == 1) {
 		const struct rep_progress *p = MSG_BODY_AS(&m, rep_progress);
 		if (m.type == MSG_REP_PROGRESS)
 			cmd_progress(c, "[%u/%u] %.*s", p->step, p->steps, (int)strnlen(p->text, sizeof(p->text)),
