@@ -6,9 +6,14 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#define FORCE_MS 8000  /* of silence, with --force */
 #define GRACE_MS 20000 /* from super's last word to the lock's release */
 
 /* priv holds the lock and is the last to end: its release is the proof that no
@@ -29,6 +34,36 @@ static int wait_unlocked(const char *name, unsigned timeout_ms, struct err *e)
 				       name);
 		usleep(20000);
 	}
+}
+
+/*
+ * For a super that hangs: ends priv, whose death takes all others along. priv
+ * made the listening socket, so that the kernel says which process it is
+ * (SO_PEERCRED, unix(7)); its command line is checked, since the number may be
+ * another's by now.
+ */
+static int end_priv(const struct cli_ctl *ctl, const char *name, struct err *e)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	char path[32], line[128] = "", want[64];
+	if (getsockopt(ctl->chan.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.pid <= 0)
+		return err_set(e, -ESRCH, "honeynet %s does not answer, and its priv cannot be found", name);
+	int pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", cred.pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	int want_len = snprintf(want, sizeof(want), "skep%c--role=priv%c%s", 0, 0, name) + 1;
+	int r = 0;
+	if (pidfd < 0 || n != want_len || memcmp(line, want, (size_t)want_len) != 0)
+		r = err_set(e, -ESRCH, "honeynet %s does not answer, and its priv cannot be found", name);
+	else if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
+		r = err_sys(e, -errno, "cannot end priv of honeynet %s, process %d", name, cred.pid);
+	if (pidfd >= 0)
+		close(pidfd);
+	return r;
 }
 
 int down_honeynet(const struct cmd *c, const char *name, bool force, bool keep_log, struct err *e)
@@ -57,11 +92,15 @@ int down_honeynet(const struct cmd *c, const char *name, bool force, bool keep_l
 	if (r < 0)
 		return r;
 	r = cli_ctl_send(&ctl, MSG_CMD_DOWN, &req, sizeof(req), NULL, 0, e);
-	while (r >= 0 && (r = cli_ctl_next(&ctl, &m, CLI_CTL_LONG, e)) == 1) {
+	while (r >= 0 && (r = cli_ctl_next(&ctl, &m, force ? FORCE_MS : CLI_CTL_LONG, e)) == 1) {
 		const struct rep_progress *p = MSG_BODY_AS(&m, rep_progress);
 		if (m.type == MSG_REP_PROGRESS)
 			cmd_progress(c, "%.*s", (int)strnlen(p->text, sizeof(p->text)), p->text);
 		msg_close_fds(&m);
+	}
+	if (r == -ETIMEDOUT && force) {
+		cmd_note(c, "honeynet %s does not answer: its processes are killed", name);
+		r = end_priv(&ctl, name, e);
 	}
 	cli_ctl_close(&ctl);
 	/* Gone in the middle of it is what was asked for. */

@@ -76,7 +76,8 @@ const struct command command_table[] = {
 	  .text = "Halts every machine of the honeynet NAME, then its gateway and its evidence. Evidence and the "
 		  "honeypots' "
 		  "disks stay. If the honeynet does not run, that is said and is no failure.",
-	  .opts = OPTS(FORCE_OPT("Kill the machines at once instead of asking them to halt")),
+	  .opts = OPTS(FORCE_OPT("Kill the machines at once instead of asking them to halt, and everything if the "
+				 "honeynet does not answer")),
 	  .min_args = 1,
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
@@ -198,7 +199,10 @@ const struct command command_table[] = {
 	      "and "
 	      "why. NAME may be left out if there is only one honeynet. With --json each line is an object in the EVE "
 	      "format.",
-	  .opts = OPTS(FILTER_OPTS, { 's', "summary", OPT_FLAG, NULL, "Counts only: what was let through and what was stopped, and why" }, { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
+	  .opts = OPTS(
+	      FILTER_OPTS,
+	      { 's', "summary", OPT_FLAG, NULL, "Counts only: what was let through and what was stopped, and why" },
+	      { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
 	  .min_args = 0,
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
@@ -206,10 +210,11 @@ const struct command command_table[] = {
 	{ .name = "pcap",
 	  .args = "[NAME]",
 	  .brief = "read recorded frames",
-	  .text = "Lists the recorded frames of the honeynet NAME, one line each, with verdict and reason. With --write it "
-		  "writes them as one pcapng stream for Wireshark or tshark. NAME may be left out if there is only one "
-		  "honeynet.\n\n"
-		  "  skep pcap demo --verdict drop --write - | tshark -r -",
+	  .text =
+	      "Lists the recorded frames of the honeynet NAME, one line each, with verdict and reason. With --write it "
+	      "writes them as one pcapng stream for Wireshark or tshark. NAME may be left out if there is only one "
+	      "honeynet.\n\n"
+	      "  skep pcap demo --verdict drop --write - | tshark -r -",
 	  .opts = OPTS(FILTER_OPTS, { 'w', "write", OPT_STRING, "FILE", "Write pcapng to FILE; - is standard output" },
 		       { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
 	  .min_args = 0,

@@ -78,6 +78,8 @@ static bool serve(struct fake *f, struct msg *m)
 {
 	static struct model model;
 	struct err e;
+	if (mode_is("mute"))
+		return true;
 	if (m->type == MSG_CMD_DOWN) {
 		note("down");
 		reply_end(f, m, 0, "");
@@ -266,6 +268,19 @@ static void down_during_up(void **arg)
 	close(null);
 }
 
+/* A super that hangs: only --force ends it, by the process that holds the socket. */
+static void down_by_force(void **arg)
+{
+	(void)arg;
+	set_mode("ok");
+	assert_int_equal(run(NULL, "up", make_file("demo"), NULL)->status, 0);
+	set_mode("mute");
+	const struct ran *r = run(NULL, "down", "--force", "demo", NULL);
+	assert_int_equal(r->status, 0);
+	assert_non_null(strstr(r->err, "its processes are killed"));
+	nothing_left();
+}
+
 static void bad_files(void **arg)
 {
 	(void)arg;
@@ -341,7 +356,7 @@ int main(int argc, char **argv)
 		return fake_priv(argv[2]);
 	const struct CMUnitTest tests[] = {
 		T(bad_files),   T(check_images), T(starts_and_changes), T(failed_start_is_undone),
-		T(two_at_once), T(interrupted),  T(down_during_up),
+		T(two_at_once), T(interrupted),  T(down_during_up),     T(down_by_force),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
