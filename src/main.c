@@ -33,12 +33,8 @@ int main(int argc, char **argv)
 	snprintf(title, sizeof(title), "skep-%s", name);
 	prctl(PR_SET_NAME, title);
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-		if (!strcmp(roles[i].name, name)) {
-			char title[16]; /* the kernel's limit; it would be "exe" otherwise */
-			snprintf(title, sizeof(title), "skep-%.10s", name);
-			prctl(PR_SET_NAME, title);
+		if (!strcmp(roles[i].name, name))
 			return roles[i].main(argc - 1, argv + 1);
-		}
 	fprintf(stderr, "skep: no such role: %s\n", name);
 	return 2;
 }

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: ISC
 # needs: root uml image:busybox timeout:900
 """From `skep up` to an answer of ssh, and memory per honeypot, for 1, 8 and 32

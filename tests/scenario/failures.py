@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: ISC
 # needs: both uml image:busybox tool:sshpass tool:ssh timeout:400
 """What goes wrong is said in one clear message and leaves nothing half-done."""
@@ -12,7 +12,7 @@ import time
 from honeynet import Net, SKEP, alive, equal, eventually, family, main, run, skep, true, two
 
 STATE = pathlib.Path(os.environ["SKEP_STATE"])
-net = Net(two())
+net = Net(two("fail"), "fail")
 
 
 def nothing_left(pids=()):
@@ -46,17 +46,17 @@ def test_bad_words():
 def test_bad_file():
     """a malformed file: line and column, nothing started"""
     f = net.dir / "bad.yaml"
-    f.write_text(two().replace("image: busybox", "imag: busybox", 1))
+    f.write_text(two("fail").replace("image: busybox", "imag: busybox", 1))
     bad(["up", f], "bad.yaml:")
     f.write_text("honeynet: [\n")
     bad(["up", f], "bad.yaml:")
-    true(not (STATE / "run" / "bees" / "ctl").exists(), "something runs")
+    true(not (STATE / "run" / "fail" / "ctl").exists(), "something runs")
 
 
 def test_missing_image():
     """an image that is not there: how to build it"""
     f = net.dir / "noimage.yaml"
-    f.write_text(two().replace("image: busybox", "image: solaris", 1))
+    f.write_text(two("fail").replace("image: busybox", "image: solaris", 1))
     bad(["up", f], "solaris")
     bad(["check", f], "solaris")
 
@@ -67,12 +67,12 @@ def test_broken_image():
     d.mkdir(parents=True, exist_ok=True)
     (d / "disk.img").write_bytes(b"this is no disk" * 10000)
     f = net.dir / "broken.yaml"
-    f.write_text(two().replace("image: busybox", "image: broken", 1))
+    f.write_text(two("fail").replace("image: busybox", "image: broken", 1))
     status, out = skep("up", f, check=False, timeout=120)
     equal(status, 1, out)
     true("broken" in out or "disk" in out, out)
     nothing_left()
-    true(not (STATE / "run" / "bees" / "ctl").exists(), "something runs: " + out)
+    true(not (STATE / "run" / "fail" / "ctl").exists(), "something runs: " + out)
 
 
 def test_two_ups():
@@ -153,11 +153,11 @@ def test_down_during_up():
     """down during up: up says so, nothing is left"""
     net.down()
     up = subprocess.Popen([SKEP, "up", net.file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    true(eventually(lambda: (STATE / "run" / "bees" / "ctl").exists(), 10, 0.01), "no start")
+    true(eventually(lambda: (STATE / "run" / "fail" / "ctl").exists(), 10, 0.01), "no start")
     time.sleep(0.3)
-    _, out = run([SKEP, "down", "bees"], check=False, timeout=60)
+    _, out = run([SKEP, "down", "fail"], check=False, timeout=60)
     text, _ = up.communicate(timeout=60)
-    true(eventually(lambda: not (STATE / "run" / "bees" / "ctl").exists(), 10), "it still runs: " + out + text)
+    true(eventually(lambda: not (STATE / "run" / "fail" / "ctl").exists(), 10), "it still runs: " + out + text)
     nothing_left()
     net.up()
     equal(net.state("one"), "running")

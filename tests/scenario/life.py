@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: ISC
 # needs: both uml image:busybox tool:sshpass tool:ssh timeout:400
 """The life of a honeynet, as its operator and as an intruder see it."""
@@ -6,12 +6,13 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import time
 
 from honeynet import SKEP, SSH, Net, alive, equal, eventually, family, main, run, skep, true, two
 
-net = Net(two())
+net = Net(two("life"), "life")
 seen = {}
 
 
@@ -27,16 +28,19 @@ def test_up():
 def test_ssh():
     """an intruder logs in with ssh, over IPv4 and IPv6"""
     for address in ("192.0.2.11", "2001:db8:2::12"):
-        got = eventually(lambda: net.ssh(address, "id -un; hostname", check=False)[1], 20)
-        true("root" in got, got)
-        true(("one" if "." in address else "two") in got, got)
+        name = "one" if "." in address else "two"
+
+        def inside():
+            status, out = net.ssh(address, "id -un; hostname", check=False)
+            return status == 0 and "root" in out and name in out
+        true(eventually(inside, 20), net.ssh(address, "id -un; hostname", check=False))
 
 
 def test_jail():
     """every thread of every VMM is confined, and holds only its own fds"""
     _, out = skep("ps", net.name, "-v", "--json")
     entry = json.loads(out)["honeynets"][0]
-    threads = [t for t in entry["threads"] if t["comm"].startswith("linux.uml")]
+    threads = [t for t in entry["threads"] if t["command"].startswith("linux.uml")]
     true(len(threads) >= 4, entry)
     for t in threads:
         equal((t["seccomp"], t["no_new_privs"]), (2, 1), str(t))
@@ -57,7 +61,10 @@ def test_pause():
     """a paused guest answers nothing; its open ssh session goes on after resume"""
     s = net.lab_start("sshpass", "-p", "admin", "ssh", *SSH, "root@192.0.2.11",
                       "echo before; sleep 3; echo after")
-    true(eventually(lambda: s.stdout.readline().startswith("before"), 15), "no session")
+    line = s.stdout.readline()
+    while line and "before" not in line:
+        line = s.stdout.readline()
+    true(line, "no session")
     skep("pause", "one")
     equal(net.state("one"), "paused")
     status, _ = net.lab("ping", "-c", "1", "-W", "2", "192.0.2.11", check=False)
@@ -71,13 +78,32 @@ def test_pause():
 
 def test_console():
     """the console shows the boot, takes a login, and keeps a scroll-back"""
-    _, out = run([SKEP, "console", "one", "--wait", "3s"], input="\nroot\nadmin\nuname -s; echo con''sole\n", timeout=60)
-    true("login" in out, out)
-    true("console" in out and "Linux" in out, out)
-    _, again = run([SKEP, "console", "one", "--readonly", "--wait", "1s"], input="", timeout=60)
-    true("console" in again, "nothing was kept: " + again)
-    log = (net.evidence() / "console")
-    true(any(b"login" in f.read_bytes() for f in log.rglob("*") if f.is_file()), "the console is not in the evidence")
+    p = subprocess.Popen([SKEP, "console", "one", "--raw", "--wait", "2s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, bufsize=0)
+    os.set_blocking(p.stdout.fileno(), False)
+    got = bytearray()
+
+    def until(word, seconds=15):
+        def more():
+            got.extend(p.stdout.read() or b"")
+            return word in got
+        true(eventually(more, seconds), f"{word!r} is not in {bytes(got)!r}")
+
+    until(b"login:")
+    for answer, prompt in ((b"root", b"assword:"), (b"admin", b"# "), (b"uname -s; echo con''sole", b"console")):
+        p.stdin.write(answer + b"\n")
+        until(prompt)
+    p.stdin.write(b"exit\n")
+    p.stdin.close()
+    p.wait(timeout=30)
+    true(b"Linux" in got, bytes(got))
+    _, again = run([SKEP, "console", "one", "--readonly", "--wait", "1s"], timeout=60)
+    true("con''sole" in again, "nothing was kept: " + again)
+
+    def kept():
+        files = [f for f in (net.evidence() / "console").rglob("*") if f.is_file()]
+        return any(b"login" in f.read_bytes() for f in files) and any(b"uname" in f.read_bytes() for f in files)
+    true(eventually(kept, 5), "the console is not in the evidence")
 
 
 def test_reset():
@@ -103,12 +129,12 @@ def test_stop_start():
 def test_difference():
     """up with a changed file changes only what differs"""
     before = net.honeypot("one")["vmm_pid"]
-    text = two(outbound="{tcp: 5/hour, udp: 3/hour, icmp: 3/hour}")
+    text = two("life", outbound="{tcp: 5/hour, udp: 3/hour, icmp: 3/hour}")
     net.write(text.replace("  two:\n    image: busybox\n    address: [192.0.2.12, 2001:db8:2::12]\n    memory: 64M\n", ""))
     net.up()
     equal([h["name"] for h in net.nets()[0]["honeypots"]], ["one"])
     equal(net.honeypot("one")["vmm_pid"], before)
-    net.write(two())
+    net.write(two("life"))
     net.up()
     equal(sorted(h["name"] for h in net.nets()[0]["honeypots"]), ["one", "two"])
 
