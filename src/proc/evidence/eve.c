@@ -127,7 +127,10 @@ void eve_event(const struct eve *v, struct json *j, const struct ev_event *ev, c
 	json_str(j, "message", ev->message);
 	json_str(j, "source", source);
 	if (ev->request) {
-		json_u64(j, "request", ev->request);
+		/* Text: JSON readers lose 64-bit numbers beyond 2^53. */
+		char request[24];
+		snprintf(request, sizeof(request), "%016llx", (unsigned long long)ev->request);
+		json_str(j, "request", request);
 		json_u64(j, "uid", ev->uid);
 	}
 	eve_end(j);
