@@ -49,8 +49,8 @@ int msg_send_wait(struct chan *c, uint32_t type, uint64_t req, const void *body,
 
 /* 1: *m holds a message that passed the table. 0: nothing there now. -EPIPE:
  * the peer is gone. -EPROTO: the peer broke the protocol (its fds are closed;
- * e says how; m->req is the id that came, for an answer, or 0). Fixed-size text fields of the payload are not yet known to be
- * terminated: see MSG_TEXT. */
+ * e says how; m->req is the id that came, for an answer, or 0). Fixed-size text fields of the payload are not yet known
+ * to be terminated: see MSG_TEXT. */
 int msg_recv(struct chan *c, struct msg *m, struct err *e);
 /* Waits up to timeout_ms (-1 for ever) for msg_recv to return something else than 0. 0 = timed out. */
 int msg_recv_wait(struct chan *c, struct msg *m, int timeout_ms, struct err *e);

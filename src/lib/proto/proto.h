@@ -358,7 +358,7 @@ struct ev_console {
 	uint64_t time;
 	uint32_t slot;
 	uint32_t dir; /* 0 guest's output, 1 operator's input */
-	/* bytes follow */
+		      /* bytes follow */
 };
 
 /* ---- vmm ---------------------------------------------------------------- */

@@ -207,7 +207,7 @@ static int on_conf(struct evidence *e, const struct msg *m, struct err *err)
 				 .max_age = c->conf.max_age,
 				 .min_free = c->conf.min_free };
 	char text[120];
-	snprintf(text, sizeof(text), "%s skep %s", c->honeynet, c->version);
+	snprintf(text, sizeof(text), "%.31s skep %.31s", c->honeynet, c->version);
 	int r = store_open(&e->store, e->dirfd, text, &sc, &store_real_io, e->now, err);
 	if (r < 0) {
 		store_free(&e->store);

@@ -226,10 +226,12 @@ static void test_operator_event(void **state)
 	json_init(&j, buf, sizeof(buf));
 	eve_event(&eve, &j, &v, "super", 5);
 	buf[j.n] = 0;
-	assert_string_equal(buf, "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":\"operator\","
-				 "\"honeynet\":\"demo\",\"sensor\":\"host\",\"operator\":{\"eventid\":\"skep.reset\","
-				 "\"honeypot\":\"web\",\"message\":\"a\\u001b]0;b\",\"source\":\"super\",\"request\":9,"
-				 "\"uid\":1000}}\n");
+	assert_string_equal(
+	    buf,
+	    "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":\"operator\","
+	    "\"honeynet\":\"demo\",\"sensor\":\"host\",\"operator\":{\"eventid\":\"skep.reset\","
+	    "\"honeypot\":\"web\",\"message\":\"a\\u001b]0;b\",\"source\":\"super\",\"request\":\"0000000000000009\","
+	    "\"uid\":1000}}\n");
 }
 
 static void test_pcapng_bytes(void **state)

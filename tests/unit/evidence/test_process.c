@@ -367,7 +367,7 @@ static void test_records(void **state)
 	assert_true(c.files > 5);
 	assert_true(c.interfaces >= c.files);
 	assert_int_equal(events(w, "flow", "\"honeypot\":\"web\",\"network\":\"dmz\",\"direction\":\"outbound\""), 1);
-	assert_int_equal(events(w, "operator", "\"request\":5,\"uid\":1000"), 1);
+	assert_int_equal(events(w, "operator", "\"request\":\"0000000000000005\",\"uid\":1000"), 1);
 	assert_true(events(w, "stats", "\"limit-tcp\":1000") >= 1);
 	tshark_opens(w, 3610);
 	end_ring(&a);

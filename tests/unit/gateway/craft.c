@@ -60,7 +60,7 @@ size_t craft_hex(const char *s, uint8_t *out, size_t cap)
 {
 	size_t n = 0;
 	for (; *s; s++) {
-		unsigned v;
+		unsigned v = 0;
 		if (isspace((unsigned char)*s) || *s == ':')
 			continue;
 		if (n == cap || sscanf(s, "%2x", &v) != 1 || !isxdigit((unsigned char)s[1]))
