@@ -154,7 +154,7 @@ class Run:
                               stderr=subprocess.STDOUT, **extra) as p:
             self.ours.add(p.pid)
             try:
-                out, _ = p.communicate(data, timeout=timeout)
+                out = self.talk(p, data, time.monotonic() + timeout)
                 status = p.returncode
             except subprocess.TimeoutExpired:
                 self.kill_session(p.pid)
@@ -169,6 +169,18 @@ class Run:
             finally:
                 self.ours.discard(p.pid)
         return status, out.decode(errors="replace")
+
+    def talk(self, p, data, end):
+        """What p prints. Orphans are buried meanwhile: fakeroot(1) waits until
+        its daemon, which is one, is gone."""
+        while True:
+            left = end - time.monotonic()
+            try:
+                return p.communicate(data, timeout=max(0.0, min(0.5, left)))[0]
+            except subprocess.TimeoutExpired:
+                if left <= 0:
+                    raise
+                self.reap()
 
     @staticmethod
     def kill_session(pid):
