@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-# needs: both uml image:busybox tool:sshpass tool:ssh timeout:400
+# needs: both uml image:busybox tool:sshpass tool:ssh tool:nmap tool:tshark timeout:400
 """The life of a honeynet, as its operator and as an intruder see it."""
 import json
 import os
@@ -34,6 +34,12 @@ def test_ssh():
             status, out = net.ssh(address, "id -un; hostname", check=False)
             return status == 0 and "root" in out and name in out
         true(eventually(inside, 20), net.ssh(address, "id -un; hostname", check=False))
+
+
+def test_ping_scan():
+    """an ordinary network scan finds both, and nobody else"""
+    _, out = net.lab("nmap", "-n", "-sn", "--max-retries", "1", "192.0.2.8-15")
+    equal(sorted(re.findall(r"report for (\S+)", out)), ["192.0.2.11", "192.0.2.12"], out)
 
 
 def test_jail():
@@ -181,7 +187,7 @@ def test_down():
 
 if __name__ == "__main__":
     try:
-        code = main([test_up, test_ssh, test_jail, test_up_again, test_pause, test_console, test_reset, test_stop_start,
+        code = main([test_up, test_ssh, test_ping_scan, test_jail, test_up_again, test_pause, test_console, test_reset, test_stop_start,
                      test_difference, test_identity, test_readers, test_down])
     finally:
         net.end()

@@ -317,6 +317,15 @@ static void started(struct super *s, struct seq *q, int status, const struct err
 		return;
 	}
 	s->life = LIFE_RUNNING;
+	/* Operators wait in the socket's queue until now: a command during the
+	 * start would meet half a hub. */
+	status = ctl_listen(s, FD_LISTEN);
+	if (status < 0) {
+		log_error("cannot listen for commands: %s", strerror(-status));
+		s->status = 1;
+		s->ev.quit = true;
+		return;
+	}
 	super_event(s, NULL, "operator", "skep.start", NULL, "skep %s, %s", SKEP_VERSION, s->mode);
 }
 
@@ -525,11 +534,6 @@ int super_main(int argc, char **argv)
 		return 1;
 	}
 	super_watch_role(s, &s->priv, &s->priv_src);
-	r = ctl_listen(s, FD_LISTEN);
-	if (r < 0) {
-		log_error("cannot listen for commands: %s", strerror(-r));
-		return 1;
-	}
 	on_tick(s, s->ev.now);
 	seq_start(s, &s->seq, start_steps, s, started);
 	r = ev_run(&s->ev);

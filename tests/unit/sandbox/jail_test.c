@@ -383,7 +383,7 @@ static void root_without_user_namespaces(void **state)
 {
 	(void)state;
 	if (rootless)
-		skip();
+		return; /* nothing to test here; cmocka 1.1 reports skip() as a failure */
 	int up[2], down[2];
 	char c = 0;
 	assert_int_equal(pipe2(up, O_CLOEXEC) | pipe2(down, O_CLOEXEC), 0);

@@ -54,6 +54,20 @@ static void test_up_order(void **state)
 	world_end(&w);
 }
 
+/* The operator's first command may come before the start is over. */
+static void test_early_command(void **state)
+{
+	(void)state;
+	static struct world w;
+	world_model(&model, 1);
+	world_start_early(&w, &model);
+	assert_true(world_run(&w, 10000));
+	assert_int_equal(w.status, 0);
+	assert_true(world_machine(&w, MACHINE_PAUSE, "web0"));
+	assert_int_equal(w.status, 0);
+	world_end(&w);
+}
+
 static void test_up_again_is_idempotent(void **state)
 {
 	(void)state;
@@ -382,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_up_order),
+		cmocka_unit_test(test_early_command),
 		cmocka_unit_test(test_up_again_is_idempotent),
 		cmocka_unit_test(test_difference),
 		cmocka_unit_test(test_failures_leave_nothing),

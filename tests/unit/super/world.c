@@ -31,10 +31,40 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void connect_cli(struct world *w)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", w->path);
+	int c = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (c < 0 || connect(c, (struct sockaddr *)&a, sizeof(a)) < 0)
+		die("connect");
+	w->cli = (struct chan){ .fd = c, .self = ROLE_CLI, .peer = ROLE_SUPER, .state = STATE_ANY };
+}
+
+static void send_up(struct world *w, const struct model *m)
+{
+	struct cmd_apply a = { 0 };
+	struct err e;
+	int fd = model_seal(m, &e);
+	if (fd < 0)
+		die(e.text);
+	w->ended = false;
+	w->progress = 0;
+	if (msg_send(&w->cli, MSG_CMD_APPLY, ++w->last_req, &a, sizeof(a), &fd, 1) < 0)
+		die("send");
+	close(fd);
+}
+
 void world_start(struct world *w)
+{
+	world_start_early(w, NULL);
+}
+
+void world_start_early(struct world *w, const struct model *m)
 {
 	int pair[2];
 	memset(w, 0, sizeof(*w));
+	w->early = m;
 	w->next_pid = 1000;
 	snprintf(w->dir, sizeof(w->dir), "/tmp/skep-super-XXXXXX");
 	if (!mkdtemp(w->dir))
@@ -77,10 +107,8 @@ void world_start(struct world *w)
 		fprintf(stderr, "super did not start\n");
 		abort();
 	}
-	int c = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	if (c < 0 || connect(c, (struct sockaddr *)&a, sizeof(a)) < 0)
-		die("connect");
-	w->cli = (struct chan){ .fd = c, .self = ROLE_CLI, .peer = ROLE_SUPER, .state = STATE_ANY };
+	if (!m)
+		connect_cli(w);
 }
 
 void world_end(struct world *w)
@@ -219,6 +247,13 @@ static void play_priv(struct world *w, struct msg *m)
 		break;
 	case MSG_PRIV_RUN:
 		w->priv.state = STATE_RUN;
+		if (w->early) {
+			/* priv says that it is ready, and the operator is quicker
+			 * than super's answer. */
+			connect_cli(w);
+			send_up(w, w->early);
+			usleep(100000);
+		}
 		break;
 	case MSG_PRIV_INSPECT:
 		if (MSG_BODY_AS(m, priv_inspect)->everything) {
@@ -420,16 +455,7 @@ void world_ask(struct world *w, uint32_t type, const void *body, size_t len)
 
 bool world_up(struct world *w, const struct model *m)
 {
-	struct cmd_apply a = { 0 };
-	struct err e;
-	int fd = model_seal(m, &e);
-	if (fd < 0)
-		die(e.text);
-	w->ended = false;
-	w->progress = 0;
-	if (msg_send(&w->cli, MSG_CMD_APPLY, ++w->last_req, &a, sizeof(a), &fd, 1) < 0)
-		die("send");
-	close(fd);
+	send_up(w, m);
 	return world_run(w, 20000);
 }
 

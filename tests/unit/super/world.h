@@ -24,6 +24,7 @@ struct traced {
 
 struct world {
 	pid_t pid;
+	const struct model *early;
 	char dir[64], path[96];
 	struct chan priv, gateway, evidence, vmm[SLOTS], cli;
 	bool vmm_alive[SLOTS];
@@ -52,6 +53,8 @@ struct world {
 };
 
 void world_start(struct world *w);
+/* The same, with the operator's first command sent before the start is over. */
+void world_start_early(struct world *w, const struct model *m);
 void world_end(struct world *w);
 /* Plays on until the operator's request ended, or for ms milliseconds. */
 bool world_run(struct world *w, int ms);
