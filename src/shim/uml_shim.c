@@ -34,6 +34,10 @@
  *    The path is a 256-byte array in its writable data (lib/kobject_uevent.c): it
  *    is emptied before the kernel starts, which is how one turns it off.
  *
+ * 8. The gateway's end. When the gateway dies, the frame socket is readable for
+ *    ever (end of file), and UML would spin on it: a socket whose peer we hold and
+ *    never read takes its place. The guest sees a cable that carries nothing.
+ *
  * Nothing here is a protection against the guest: whoever owns the guest's
  * kernel owns this code as well. Without the libraries' help on purpose: it
  * runs on UML's small kernel stacks.
@@ -242,4 +246,39 @@ ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockad
 		flags |= MSG_DONTWAIT | MSG_NOSIGNAL;
 	}
 	return syscall(SYS_sendto, fd, buf, n, flags, to, len);
+}
+
+/* Once only: what takes its place has no end. */
+static ssize_t frames_ended(void)
+{
+	int pair[2];
+	if (syscall(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0) {
+		syscall(SYS_dup2, pair[0], FD_FRAMES);
+		syscall(SYS_close, pair[0]);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+static bool is_end(ssize_t r)
+{
+#ifdef MUTANT_SHIM_SPINS
+	return false;
+#endif
+	return r == 0 || (r < 0 && errno == ECONNRESET);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t r = syscall(SYS_recvmsg, fd, msg, flags);
+	return active && fd == FD_FRAMES && is_end(r) ? frames_ended() : r;
+}
+
+int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *wait)
+{
+	int r = (int)syscall(SYS_recvmmsg, fd, msgs, n, flags, wait);
+	/* At the end of the file the kernel counts datagrams without a byte. */
+	if (active && fd == FD_FRAMES && is_end(r > 0 ? (ssize_t)msgs[0].msg_len : r))
+		return (int)frames_ended();
+	return r;
 }

@@ -105,8 +105,10 @@ static void prepare(struct msg *m)
 		r = e.code;
 	else
 		r = b->prepare(p, overlay, base, &e);
+#ifndef MUTANT_VMM_KEEPS_DISK
 	if (overlay >= 0)
 		close(overlay);
+#endif
 	if (base >= 0)
 		close(base);
 	if (r == 0) {

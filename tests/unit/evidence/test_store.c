@@ -188,8 +188,9 @@ static void test_chain(void **state)
 	uint8_t buf[4096];
 	struct journal_chain c = { .seq = 0 };
 	size_t n = 0;
+	static const uint8_t payload[10] = "ABCDEFGHI";
 	for (uint8_t i = 0; i < 10; i++)
-		n += journal_put(&c, buf + n, J_START, i, &i, i);
+		n += journal_put(&c, buf + n, J_START, i, payload, i);
 	struct journal_chain v = { .seq = 0 };
 	struct slice f = slice_of(buf, n);
 	struct journal_record r;

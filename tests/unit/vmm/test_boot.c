@@ -231,6 +231,19 @@ static void start_vmm(int overlay, int base, int pair_console[2], int pair_contr
 		close(fds[i]);
 }
 
+static void handler_holds_no_disk(void)
+{
+	struct stat o, b, st;
+	char path[64];
+	assert_int_equal(stat("overlay", &o), 0);
+	assert_int_equal(stat("base", &b), 0);
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", h.handler, fd);
+		if (stat(path, &st) == 0)
+			assert_true(st.st_dev != o.st_dev || (st.st_ino != o.st_ino && st.st_ino != b.st_ino));
+	}
+}
+
 static int boot(void **state)
 {
 	(void)state;
@@ -249,6 +262,7 @@ static int boot(void **state)
 				 .hostname = "web01" };
 	if (request(MSG_VMM_PREPARE, &p, sizeof(p), (int[]){ overlay, base }, 2, 20))
 		fail_msg("%s", h.answer);
+	handler_holds_no_disk();
 	uint64_t begin = ev_monotonic();
 	int console[2], control[2], pidfd;
 	start_vmm(overlay, base, console, control, &pidfd);
@@ -280,7 +294,8 @@ static int end(void **state)
 	assert_int_equal(status, 0);
 	chan_close(&h.super);
 	chan_close(&h.evidence);
-	close(h.frames);
+	if (h.frames >= 0)
+		close(h.frames);
 	return 0;
 }
 
@@ -397,11 +412,42 @@ static void test_halt(void **state)
 	free(l);
 }
 
-/* Another machine. */
-static void test_panic(void **state)
+/* CPU time of a process in ticks. */
+static long cpu_of(pid_t pid)
+{
+	char path[64];
+	long user = 0, sys = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &user, &sys), 2);
+	fclose(f);
+	return user + sys;
+}
+
+/* Another machine. Its gateway goes: it is cut off, but neither dies nor spins. */
+static void test_gateway_goes(void **state)
 {
 	end(state);
 	boot(state);
+	int fd = operator_end(CONSOLE_TAKE);
+	assert_int_equal(shutdown(h.frames, SHUT_RDWR), 0);
+	close(h.frames);
+	h.frames = -1;
+	type_line(fd, "echo c >/dev/null; ip link set eth0 down; ip link set eth0 up; echo alone-$((4+4))\n");
+	expect_console("alone-8", 5);
+	long before = cpu_of(h.vmm);
+	for (int i = 0; i < 50; i++)
+		listen_ms(20);
+	long used = cpu_of(h.vmm) - before;
+	printf("# %ld ticks of CPU in a second without a gateway\n", used);
+	assert_true(used < 50);
+	close(fd);
+}
+
+static void test_panic(void **state)
+{
+	(void)state;
 	int fd = operator_end(CONSOLE_TAKE);
 	type_line(fd, "echo c >/proc/sysrq-trigger\n");
 	assert_true(wait_event(VMM_PANIC, 10));
@@ -430,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_guest_restarts),
 		cmocka_unit_test(test_halt),
+		cmocka_unit_test(test_gateway_goes),
 		cmocka_unit_test(test_panic),
 	};
 	if (geteuid() != 0 || access(UML_PROGRAM, X_OK) || access("/usr/bin/busybox", X_OK)) {
