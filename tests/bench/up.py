@@ -40,7 +40,7 @@ def measure(n):
     text = HEAD + "".join(f"  hp{i}: {{image: busybox, address: 192.0.2.{10 + i}, memory: 64M}}\n" for i in range(n))
     with Net(text, "many") as net:
         began = time.clock_gettime(time.CLOCK_REALTIME)
-        up = subprocess.Popen([SKEP, "up", str(net.file)], stdout=subprocess.DEVNULL)
+        up = subprocess.Popen([SKEP, "up", "-q", str(net.file)], stdout=subprocess.DEVNULL)
         addresses = [f"192.0.2.{10 + i}" for i in range(n)]
         probe = None
         while probe is None or (probe.poll() not in (None, 0)):
