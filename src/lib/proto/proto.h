@@ -354,11 +354,11 @@ struct ev_event {
 	char honeypot[NAME_CAP]; /* or empty */
 	char message[256];
 };
+/* The bytes follow it. */
 struct ev_console {
 	uint64_t time;
 	uint32_t slot;
 	uint32_t dir; /* 0 guest's output, 1 operator's input */
-		      /* bytes follow */
 };
 
 /* ---- vmm ---------------------------------------------------------------- */

@@ -230,4 +230,7 @@ void ring_awake(struct ring_reader *r)
 void ring_stop(struct ring_reader *r, int code)
 {
 	atomic_store_explicit(&r->shm->stop, code, memory_order_release);
+	/* Pairs with the fence in ring_publish: a producer that looks at `stop`
+	 * after it published sees it, or we see what it published. */
+	atomic_thread_fence(memory_order_seq_cst);
 }

@@ -160,7 +160,8 @@ void ring_release(struct ring_reader *r);
  * read after all (then it must not wait). */
 bool ring_sleep(struct ring_reader *r);
 void ring_awake(struct ring_reader *r);
-/* Makes every later ring_stopped() of the producer return code. */
+/* Makes every later ring_stopped() of the producer return code. What a producer
+ * published without seeing that afterwards, ring_next still returns. */
 void ring_stop(struct ring_reader *r, int code);
 
 #endif

@@ -53,5 +53,12 @@ uint8_t capture(struct gateway *g, const struct frame *f)
 	if (f->bytes.n)
 		memcpy(r + 1, f->bytes.p, f->bytes.n);
 	ring_publish(&p->ring);
+	/* Evidence may have stopped in between, and read the ring for the last
+	 * time before this entry was there. Either it sees the entry or we see the
+	 * stop: both publish first and look afterwards, with a fence between. */
+	if (ring_stopped(&p->ring)) {
+		p->stats.lost++;
+		return REASON_EVIDENCE_DOWN;
+	}
 	return REASON_NONE;
 }

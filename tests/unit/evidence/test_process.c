@@ -196,7 +196,7 @@ static bool frame(struct gateway *g, size_t len, unsigned verdict, unsigned reas
 	memset(p, 0xee, len);
 	memcpy(p, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x88\xb5", 14);
 	ring_publish(&g->w);
-	return true;
+	return !ring_stopped(&g->w); /* as the gateway does it: then it is not sent */
 }
 
 static void send_frames(struct gateway *g, unsigned n, size_t len)
@@ -621,11 +621,12 @@ static void full(struct world *w, uint64_t min_free)
 	assert_int_equal(ask(w, MSG_EV_RING, &r, sizeof(r), (int[]){ g.fd, g.wake }, 2), -ENOSPC);
 	quit(w, -ENOSPC);
 	struct counted c = count(w);
-	assert_true(c.frames > 100 && c.frames <= sent);
+	/* One may be recorded that was not sent any more. */
+	assert_true(c.frames > 100 && c.frames <= sent + 1);
 	assert_false(c.cut);
 	/* While there is room left, nothing that was published is lost. */
 	if (min_free)
-		assert_int_equal(c.frames, sent);
+		assert_true(c.frames >= sent);
 	if (min_free)
 		assert_int_equal(events(w, "evidence", "skep.evidence.stopped"), 1);
 	tshark_opens(w, c.frames);
