@@ -7,14 +7,14 @@
 /*
  * What data control decided about one frame. The order is the order of
  * strictness: a verdict only tightens (invariant 3), so a later stage may
- * raise the number and never lower it. The numbers are written into evidence:
- * append, never renumber.
+ * raise the number and never lower it. The names are written into
+ * evidence and never change.
  */
 enum verdict { VERDICT_FORWARD = 0, VERDICT_DROP = 1, VERDICT_COUNT };
 
 /*
  * Why. One reason per frame, the first that tightened wins. name is what users
- * see and filter by; text is for people. Append, never renumber.
+ * see, what evidence holds, and what filters take: it never changes.
  */
 #define REASONS(X)                                                                                                     \
 	X(NONE, "none", "not judged")                                                                                  \

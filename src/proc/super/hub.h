@@ -130,6 +130,7 @@ struct super {
 	struct client clients[CLIENTS];
 	uint32_t next_client;
 	struct reply_to down_to;
+	bool saving; /* evidence was started once more, for what a dead one left in the rings */
 	bool down_force;
 };
 

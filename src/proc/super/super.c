@@ -141,10 +141,6 @@ static void on_vmm_state(struct super *s, struct chan *c, const struct vmm_state
 	char text[320];
 	text_safe(text, sizeof(text), v->text, strlen(v->text), false);
 	switch (v->event) {
-	case VMM_BOOTING:
-		if (text[0])
-			super_event(s, NULL, "machine", "skep.machine.rebooted", m->hp.name, "%.200s", text);
-		break;
 	case VMM_CONTROL_UP:
 		machine_control_up(s, m);
 		break;
@@ -268,6 +264,7 @@ static int evidence_spawned(struct super *s, struct seq *q, struct answer *a, st
 {
 	(void)q, (void)e;
 	s->evidence_pid = MSG_BODY_AS(a->m, priv_done)->pid;
+	s->saving = true;
 	return 0;
 }
 
@@ -452,7 +449,32 @@ static int down_priv(struct super *s, struct seq *q, struct err *e)
 	return seq_ask(s, q, &s->priv, MSG_PRIV_QUIT, &x, sizeof(x), NULL, 0, 5000, e);
 }
 
+/* A dead evidence process has left frames in the rings, and they have passed the
+ * gateway: a new one takes them before the rings go. */
+static int down_save(struct super *s, struct seq *q, struct err *e)
+{
+	return s->evidence_pid ? SEQ_NEXT : evidence_spawn(s, q, e);
+}
+
+static int down_save_conf(struct super *s, struct seq *q, struct err *e)
+{
+	if (s->evidence_state || !s->evidence_pid || !s->saving)
+		return SEQ_NEXT;
+	return evidence_conf(s, q, e);
+}
+
+static int down_save_rings(struct super *s, struct seq *q, struct err *e)
+{
+	(void)q, (void)e;
+	if (s->saving)
+		rings_again(s);
+	return SEQ_NEXT;
+}
+
 static const struct seq_step down_steps[] = {
+	{ "start evidence for what is in the rings", down_save, evidence_spawned, true },
+	{ "configure evidence", down_save_conf, NULL, true },
+	{ "save what is in the rings", down_save_rings, NULL, true },
 	{ "stop the machines", down_teardown, NULL, true },
 	{ "end the gateway", down_gateway, NULL, true },
 	{ "end evidence", down_evidence, NULL, true },
@@ -477,6 +499,7 @@ void super_down(struct super *s, const struct reply_to *to, bool force)
 		return;
 	}
 	s->life = LIFE_DOWN;
+	s->saving = false;
 	s->down_to = *to;
 	s->down_force = force;
 	apply_cancel(s, "down was asked for");

@@ -338,6 +338,31 @@ static void test_down(void **state)
 	world_end(&w);
 }
 
+/* What passed the gateway before evidence died is in the rings: down saves it. */
+static void test_down_after_evidence_died(void **state)
+{
+	(void)state;
+	static struct world w;
+	up(&w, 1);
+	unsigned spawned = world_count(&w, MSG_PRIV_SPAWN);
+	world_exited(&w, ROLE_EVIDENCE, 0, false, SIGKILL);
+	world_idle(&w, 200);
+	unsigned start = w.n;
+	assert_true(world_down(&w));
+	assert_int_equal(w.status, 0);
+	assert_int_equal(world_count(&w, MSG_PRIV_SPAWN), spawned + 1);
+	int again = -1, gone = -1;
+	for (unsigned i = start; i < w.n; i++) {
+		if (again < 0 && w.trace[i].type == MSG_EV_RING && w.trace[i].slot == 0)
+			again = (int)i;
+		if (gone < 0 && w.trace[i].type == MSG_EV_RING_DEL && w.trace[i].slot == 0)
+			gone = (int)i;
+	}
+	assert_true(again >= 0 && gone > again);
+	assert_true(world_at(&w, MSG_EV_QUIT, -1, 1) > gone);
+	world_end(&w);
+}
+
 static void test_two_ups_and_down_during_up(void **state)
 {
 	(void)state;
@@ -410,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_gateway_death),
 		cmocka_unit_test(test_evidence_stop),
 		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_down_after_evidence_died),
 		cmocka_unit_test(test_two_ups_and_down_during_up),
 		cmocka_unit_test(test_priv_death_ends_super),
 		cmocka_unit_test(test_console_and_lab),
