@@ -164,6 +164,25 @@ def test_down_during_up():
     net.down()
 
 
+def test_changed_image():
+    """an image that was rebuilt under a honeypot's disk: said so; reset mends it, also while nothing runs"""
+    net.up()
+    net.down()
+    disk = STATE / "images" / "busybox" / "disk.img"
+    copy = disk.with_suffix(".new")
+    run(["cp", "--sparse=always", disk, copy])
+    os.chmod(copy, 0o644)
+    os.replace(copy, disk)
+    status, out = net.up(check=False)
+    equal(status, 1, out)
+    true("skep reset" in out, out)
+    skep("reset", "fail/one", "fail/two")
+    net.up()
+    equal(net.state("one"), "running")
+    bad(["reset", "fail/nobody"], "nobody")
+    net.down()
+
+
 def test_evidence_readable():
     """the evidence of all this stays readable"""
     true(len(net.events()) > 10, "events")
@@ -176,7 +195,7 @@ if __name__ == "__main__":
     try:
         code = main([test_bad_words, test_bad_file, test_missing_image, test_broken_image, test_two_ups, test_killed_uml,
                      test_killed_gateway, test_killed_evidence, test_killed_handler, test_killed_super, test_killed_priv,
-                     test_down_during_up, test_evidence_readable])
+                     test_down_during_up, test_changed_image, test_evidence_readable])
     finally:
         net.end()
     sys.exit(code)

@@ -161,7 +161,10 @@ const struct command command_table[] = {
 	  .brief = "put honeypots back to their clean image",
 	  .text =
 	      "Kills the machines, discards all that was written to their disks, and starts them again from the clean "
-	      "image. Evidence stays.",
+	      "image. Evidence stays.\n\n"
+	      "NET/HONEYPOT of a honeynet that does not run is possible too: its disk is discarded, and made anew at "
+	      "the "
+	      "next skep up.",
 	  .min_args = 1,
 	  .max_args = -1,
 	  .kind = ARG_HONEYPOT,

@@ -185,7 +185,8 @@ int cow_open(struct cow *c, int overlay, int base, struct err *e)
 		return r;
 	if (want.size != h.size || want.mtime != h.mtime)
 		return err_set(e, -ESTALE,
-			       "the image changed since the honeypot's disk was made from it: reset the honeypot");
+			       "the image changed since the honeypot's disk was made from it: bring the old image "
+			       "back, or give up the disk with `skep reset NET/HONEYPOT`");
 	r = setup(c, overlay, base, &h);
 	if (r < 0)
 		return err_sys(e, r, "cannot hold the overlay's bitmap");
