@@ -56,6 +56,10 @@ static void look(void *arg, const struct rep_thread *t)
 	struct seen *s = arg;
 	char fds[sizeof(t->fds)], *save = NULL;
 	bool ok = t->seccomp == 2 && t->no_new_privs == 1 && t->capbnd == 0 && t->capeff == 0;
+	/* Just before it becomes linux.uml nobody but root may look at its fds. Not
+	 * counted: five threads must have been seen whole. */
+	if (ok && !strcmp(t->fds, "?"))
+		return;
 	strcpy(fds, t->fds);
 	for (char *item = strtok_r(fds, " ", &save); item; item = strtok_r(NULL, " ", &save))
 		ok &= fd_ok(item);
