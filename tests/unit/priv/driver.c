@@ -39,8 +39,68 @@ static size_t read_text(const char *path, char *buf, size_t cap)
 	return at;
 }
 
+/* What a failed test leaves is ended and removed here: a run of mutants fails
+ * tests on purpose. */
+static struct {
+	char dir[40], name[NAME_CAP];
+	pid_t priv; /* 0 = reaped */
+} begun[64];
+static int nbegun;
+
+static int remove_group(const char *path, const struct stat *st, int kind, struct FTW *w)
+{
+	(void)st;
+	for (int i = 0; i < nbegun; i++) {
+		char want[96];
+		struct stat run = { 0 };
+		snprintf(want, sizeof(want), "%.39s/run/%.31s", begun[i].dir, begun[i].name);
+		if (kind != FTW_DP || stat(want, &run) < 0)
+			continue;
+		snprintf(want, sizeof(want), "/skep-%.31s-%llx", begun[i].name, (unsigned long long)run.st_ino);
+		if (strstr(path, want))
+			rmdir(path);
+	}
+	(void)w;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *w)
+{
+	(void)st;
+	(void)kind;
+	(void)w;
+	return remove(path);
+}
+
+static void set_priv(const char *dir, pid_t was, pid_t is)
+{
+	for (int i = 0; i < nbegun; i++)
+		if (!strcmp(begun[i].dir, dir) && begun[i].priv == was)
+			begun[i].priv = is;
+}
+
+static void tests_end(void)
+{
+	bool killed = false;
+	for (int i = 0; i < nbegun; i++)
+		if (begun[i].priv && kill(begun[i].priv, SIGKILL) == 0) {
+			waitpid(begun[i].priv, NULL, 0);
+			killed = true;
+		}
+	if (killed)
+		usleep(300000); /* its children die by their death signal */
+	bool left = killed;
+	for (int i = 0; i < nbegun; i++)
+		left |= access(begun[i].dir, F_OK) == 0;
+	if (left)
+		nftw("/sys/fs/cgroup", remove_group, 16, FTW_PHYS | FTW_DEPTH);
+	for (int i = 0; i < nbegun; i++)
+		nftw(begun[i].dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 void tests_init(void)
 {
+	atexit(tests_end);
 	test_nuids = geteuid() == 0 ? 2 : 1;
 	signal(SIGPIPE, SIG_IGN);
 	read_text("/proc/self/mountinfo", mounts_before, sizeof(mounts_before));
@@ -81,6 +141,9 @@ void net_prepare(struct net *n, const char *name, uid_t uid)
 	strcpy(n->dir, "/tmp/skep-priv-XXXXXX");
 	assert_non_null(mkdtemp(n->dir));
 	strcpy(n->name, name);
+	assert_true(nbegun < 64);
+	strcpy(begun[nbegun].dir, n->dir);
+	strcpy(begun[nbegun++].name, name);
 	make_dir(n, "");
 	make_dir(n, "run");
 	snprintf(below, sizeof(below), "run/%s", name);
@@ -150,6 +213,7 @@ void net_start(struct net *n)
 	assert_true(n->priv >= 0);
 	if (n->priv == 0)
 		child(n, pipefd[1], n->lock);
+	set_priv(n->dir, 0, n->priv);
 	close(pipefd[1]);
 	close(n->lock);
 	n->lock = -1;
@@ -277,6 +341,7 @@ int net_wait(struct net *n)
 			fail_msg("priv (pid %d) does not end", n->priv);
 		usleep(5000);
 	}
+	set_priv(n->dir, n->priv, 0);
 	chan_close(&n->ctl);
 	if (n->status >= 0)
 		close(n->status);
@@ -363,14 +428,6 @@ void net_gone(struct net *n)
 	group_found = false;
 	nftw("/sys/fs/cgroup", look_for_group, 16, FTW_PHYS);
 	assert_false(group_found);
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *w)
-{
-	(void)st;
-	(void)kind;
-	(void)w;
-	return remove(path);
 }
 
 void net_remove(struct net *n)
