@@ -40,6 +40,10 @@
 #include <unistd.h>
 
 #define PORT_BUFFER (2 << 20)
+/* Ends of veth pairs in the hub. If both ends of a pair had the same index in
+ * their namespaces, which is likely otherwise, the kernel (net/core/link_watch.c)
+ * would take up to a second to notice that they are connected. */
+#define UP_INDEX 1000u
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -194,9 +198,9 @@ static int open_packet(struct lab *l, const char *name, struct err *e)
 	return fd;
 }
 
-static int make_veth(struct lab *l, const char *name, const char *up, const uint8_t mac[6], struct err *e)
+static int make_veth(struct lab *l, uint32_t net, const char *name, const char *up, const uint8_t mac[6], struct err *e)
 {
-	int r = nl_veth(l->hub_nl, up, name, mac, l->ns);
+	int r = nl_veth(l->hub_nl, up, UP_INDEX + net, name, mac, l->ns);
 	if (r < 0)
 		return err_sys(e, r, "cannot make the interface %s of the lab", name);
 #ifndef MUTANT_PRIV_OFFLOAD
@@ -225,7 +229,7 @@ static int make_port(struct priv *p, uint32_t net, uint32_t *kind, struct err *e
 	if (fd < 0 && r == 0) {
 		log_info("lab: no TAP (%s): a veth pair serves", strerror(why));
 		*kind = PORT_PACKET;
-		return make_veth(l, name, up, mac, e);
+		return make_veth(l, net, name, up, mac, e);
 	}
 	if (r == 0)
 		r = made(nl_link_mac(l->nl, nl_index(l->sk, name), mac), e, "set the MAC");
@@ -328,6 +332,8 @@ static int configure(struct priv *p, const struct priv_lab *v, struct err *e)
 			return r;
 	}
 	int r = made(nl_link_up(l->nl, index), e, "switch on an interface");
+	if (r == 0)
+		r = made(nl_wait_running(l->sk, name), e, "connect an interface");
 	if (r < 0)
 		return r;
 	for (; n->nlab < v->nlab; n->nlab++) {

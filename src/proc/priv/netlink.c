@@ -134,11 +134,12 @@ int nl_link_mac(int fd, unsigned index, const uint8_t mac[6])
 	return talk(fd, &q);
 }
 
-int nl_veth(int fd, const char *name, const char *peer, const uint8_t mac[6], int peer_ns)
+int nl_veth(int fd, const char *name, unsigned index, const char *peer, const uint8_t mac[6], int peer_ns)
 {
 	struct req q;
-	struct ifinfomsg i = { 0 };
+	struct ifinfomsg i = { .ifi_index = (int)index };
 	start(&q, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &i, sizeof(i));
+	i.ifi_index = 0;
 	put_text(&q, IFLA_IFNAME, name);
 	struct rtattr *info = nest(&q, IFLA_LINKINFO);
 	put_text(&q, IFLA_INFO_KIND, "veth");
@@ -213,6 +214,20 @@ unsigned nl_index(int sk, const char *name)
 	struct ifreq r = { 0 };
 	text_copy(r.ifr_name, IFNAMSIZ, name);
 	return ioctl(sk, SIOCGIFINDEX, &r) < 0 ? 0 : (unsigned)r.ifr_ifindex;
+}
+
+int nl_wait_running(int sk, const char *name)
+{
+	struct ifreq r = { 0 };
+	text_copy(r.ifr_name, IFNAMSIZ, name);
+	for (int i = 0; i < 500; i++) {
+		if (ioctl(sk, SIOCGIFFLAGS, &r) < 0)
+			return -errno;
+		if (r.ifr_flags & IFF_RUNNING)
+			return 0;
+		usleep(1000);
+	}
+	return -ETIMEDOUT;
 }
 
 static int ethtool(int sk, const char *name, void *cmd)

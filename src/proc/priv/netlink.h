@@ -19,8 +19,8 @@ int nl_open(struct err *e);
 int nl_link_up(int fd, unsigned index);
 int nl_link_del(int fd, unsigned index);
 int nl_link_mac(int fd, unsigned index, const uint8_t mac[6]);
-/* A veth pair: `name` here, `peer` with `mac` in the namespace peer_ns. */
-int nl_veth(int fd, const char *name, const char *peer, const uint8_t mac[6], int peer_ns);
+/* A veth pair: `name` with this index here, `peer` with `mac` in the namespace peer_ns. */
+int nl_veth(int fd, const char *name, unsigned index, const char *peer, const uint8_t mac[6], int peer_ns);
 /* Without duplicate address detection and without the route that usually comes
  * with it. */
 int nl_addr(int fd, bool add, unsigned index, const struct addr *a);
@@ -32,6 +32,9 @@ int nl_route_local(int fd, bool add, unsigned lo, const struct addr *prefix);
 
 /* sk: any AF_INET socket of the namespace. */
 unsigned nl_index(int sk, const char *name); /* 0 = no such interface */
+/* Until the kernel has noticed that the other end is up too; before, it drops
+ * what it should send. -ETIMEDOUT after half a second. */
+int nl_wait_running(int sk, const char *name);
 /* Switches off everything that makes frames differ from what a wire would
  * carry: segmentation and checksum offload, receive aggregation, VLAN tags
  * beside the frame. What the interface cannot switch is left. */
