@@ -29,6 +29,8 @@ static const struct {
 	{ "pause", cmd_machine },
 	{ "resume", cmd_machine },
 	{ "reset", cmd_machine },
+	{ "freeze", cmd_freeze },
+	{ "thaw", cmd_freeze },
 	{ "lab", cmd_lab },
 	{ "events", cmd_events },
 	{ "flows", cmd_flows },

@@ -40,7 +40,8 @@ int generate_complete(struct cmd *c, const char *what)
 		each_dir(c->out, path);
 		return CMD_OK;
 	}
-	if (strcmp(what, "honeypot") != 0)
+	bool target = !strcmp(what, "target");
+	if (!target && strcmp(what, "honeypot") != 0)
 		return CMD_USAGE;
 	if (nets_scan(&nets, NULL) < 0)
 		return CMD_FAILED;
@@ -48,6 +49,8 @@ int generate_complete(struct cmd *c, const char *what)
 		struct cli_ctl ctl;
 		if (nets.e[i].life != NET_RUNNING || cli_ctl_open(&ctl, nets.e[i].name, NULL) < 0)
 			continue;
+		if (target)
+			fprintf(c->out, "%s\n", nets.e[i].name);
 		net_honeypots(&ctl, honeypot, c->out, NULL);
 		cli_ctl_close(&ctl);
 	}
@@ -59,9 +62,9 @@ int generate_complete(struct cmd *c, const char *what)
 static const char *kind_name(enum arg_kind k)
 {
 	static const char *const names[] = {
-		[ARG_NONE] = "none",         [ARG_FILE] = "file",   [ARG_HONEYNET] = "honeynet",
-		[ARG_HONEYPOT] = "honeypot", [ARG_IMAGE] = "image", [ARG_COMMAND] = "command",
-		[ARG_WORD] = "none"
+		[ARG_NONE] = "none",         [ARG_FILE] = "file",     [ARG_HONEYNET] = "honeynet",
+		[ARG_HONEYPOT] = "honeypot", [ARG_TARGET] = "target", [ARG_IMAGE] = "image",
+		[ARG_COMMAND] = "command",   [ARG_WORD] = "none"
 	};
 	return names[k];
 }
@@ -180,7 +183,8 @@ int generate_bash(FILE *out)
 	      "\tcase $kind in\n"
 	      "\tfile) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
 	      "\tdir) COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n"
-	      "\thoneynet | honeypot | image) COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" \"--complete=$kind\" "
+	      "\thoneynet | honeypot | target | image) COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" "
+	      "\"--complete=$kind\" "
 	      "2>/dev/null)\" -- \"$cur\")) ;;\n"
 	      "\tcommand) COMPREPLY=($(compgen -W \"",
 	      out);

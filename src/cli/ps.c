@@ -167,6 +167,7 @@ static void honeypot_row(struct table *t, const char *net, const struct rep_hone
 		table_add(t, "-/%s", given);
 	bool up = h->up_since && h->up_since <= now;
 	table_add(t, "%s", up ? cmd_age_text(age, (now - h->up_since) / EV_SEC) : "-");
+	table_add(t, "%s", h->frozen & FROZEN_HONEYNET ? "honeynet" : h->frozen & FROZEN_ITSELF ? "yes" : "-");
 	table_add(t, "%s", alive(h) ? jail_text(jail, sizeof(jail), h->jail) : "-");
 }
 
@@ -226,6 +227,8 @@ static void net_lines(const struct cmd *c, const struct ps_net *p, uint64_t now)
 		fprintf(c->out,
 			"  cut: evidence is not written any more%s%s, nothing passes; make room, then `skep up FILE`\n",
 			n->evidence_state < 0 ? ": " : "", n->evidence_state < 0 ? strerror(-n->evidence_state) : "");
+	if (n->frozen)
+		fprintf(c->out, "  cut: frozen by an operator, nothing passes; `skep thaw %s` ends it\n", p->asked);
 	for (unsigned i = 0; i < p->nhoneypots; i++) {
 		char name[NAME_CAP + 1], detail[161], sname[4 * NAME_CAP + 1];
 		const struct rep_honeypot *h = &p->honeypots[i];
@@ -254,8 +257,8 @@ static const char *life_text(enum net_life l)
 
 static int print_text(struct cmd *c, const struct ps *ps, bool verbose)
 {
-	static const char *const heads[] = { "HONEYPOT", "STATE",   "BACKEND", "ADDRESS",
-					     ">MEMORY",  ">UPTIME", "JAIL",    NULL };
+	static const char *const heads[] = { "HONEYPOT", "STATE",  "BACKEND", "ADDRESS", ">MEMORY",
+					     ">UPTIME",  "FROZEN", "JAIL",    NULL };
 	uint64_t now = ev_realtime();
 	struct table t;
 	int r = CMD_OK;
@@ -297,12 +300,12 @@ static json_t *honeypot_json(const struct rep_honeypot *h)
 	for (size_t i = 0; i < LAYERS; i++)
 		if (h->jail & layers[i].bit)
 			json_array_append_new(jail, json_string(layers[i].name));
-	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so}", "name", FIELD_JSON(h->name), "network",
+	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so sb}", "name", FIELD_JSON(h->name), "network",
 			 FIELD_JSON(h->network), "image", FIELD_JSON(h->image), "backend", backend_name(h->backend),
 			 "state", machine_state_name(h->state), "addresses", addrs, "mac", mac_text(h->mac, mac),
 			 "vmm_pid", h->vmm_pid, "handler_pid", h->handler_pid, "memory", (json_int_t)h->memory, "rss",
 			 (json_int_t)h->rss, "pss", (json_int_t)h->pss, "up_since", time_json(h->up_since), "restarts",
-			 (int)h->restarts, "jail", jail, "detail", FIELD_JSON(h->detail));
+			 (int)h->restarts, "jail", jail, "detail", FIELD_JSON(h->detail), "frozen", h->frozen != 0);
 }
 
 static json_t *thread_json(const struct rep_thread *h)
@@ -324,13 +327,13 @@ static json_t *net_json(const struct ps_net *p, bool verbose)
 		json_array_append_new(honeypots, honeypot_json(&p->honeypots[i]));
 	for (unsigned i = 0; i < p->nthreads; i++)
 		json_array_append_new(threads, thread_json(&p->threads[i]));
-	json_t *v = json_pack("{so so so so si si si si si sI sI sI sI so}", "name", cmd_string(p->asked), "mode",
-			      FIELD_JSON(n->mode), "evidence", FIELD_JSON(n->evidence), "started",
-			      time_json(n->started), "gateway_pid", n->gateway_pid, "evidence_pid", n->evidence_pid,
-			      "super_pid", n->super_pid, "priv_pid", n->priv_pid, "evidence_status", n->evidence_state,
-			      "frames_in", (json_int_t)n->frames_in, "frames_forwarded",
-			      (json_int_t)n->frames_forwarded, "frames_dropped", (json_int_t)n->frames_dropped,
-			      "frames_recorded", (json_int_t)n->frames_recorded, "honeypots", honeypots);
+	json_t *v = json_pack(
+	    "{so so so so si si si si si sI sI sI sI so sb}", "name", cmd_string(p->asked), "mode", FIELD_JSON(n->mode),
+	    "evidence", FIELD_JSON(n->evidence), "started", time_json(n->started), "gateway_pid", n->gateway_pid,
+	    "evidence_pid", n->evidence_pid, "super_pid", n->super_pid, "priv_pid", n->priv_pid, "evidence_status",
+	    n->evidence_state, "frames_in", (json_int_t)n->frames_in, "frames_forwarded",
+	    (json_int_t)n->frames_forwarded, "frames_dropped", (json_int_t)n->frames_dropped, "frames_recorded",
+	    (json_int_t)n->frames_recorded, "honeypots", honeypots, "frozen", n->frozen != 0);
 	if (verbose)
 		json_object_set_new(v, "threads", threads);
 	else

@@ -87,7 +87,9 @@ const struct command command_table[] = {
 	  .brief = "show running honeynets and their honeypots",
 	  .text =
 	      "One line for each honeypot of each running honeynet, or of NAME only: state, backend, address, memory "
-	      "(used on this computer, and given), time since it came up, and what of its jail is in force.\n\n"
+	      "(used on this computer, and given), time since it came up, whether it is frozen, and what of its jail "
+	      "is in force.\n\n"
+	      "FROZEN is \"yes\" after skep freeze of the honeypot, \"honeynet\" after that of the honeynet.\n\n"
 	      "JAIL is \"full\" if every layer is in force; else it names what is missing.\n\n"
 	      "With --verbose, one line for each thread of each process follows: its user, whether system call "
 	      "filtering "
@@ -168,6 +170,32 @@ const struct command command_table[] = {
 	  .min_args = 1,
 	  .max_args = -1,
 	  .kind = ARG_HONEYPOT,
+	  .perm = PERM_OPERATE },
+	{ .name = "freeze",
+	  .args = "HONEYPOT|NAME...",
+	  .brief = "cut honeypots off the network at once",
+	  .text =
+	      "The emergency switch. From now on the gateway drops every frame from and to HONEYPOT, or with the NAME "
+	      "of "
+	      "a honeynet of all its honeypots: known conversations, replies and the resolution of addresses included. "
+	      "What is dropped is recorded, with the reason \"frozen\". The machines run on.\n\n"
+	      "It holds until skep thaw: start, stop, reset and up do not end it; down, which ends everything, does. "
+	      "Conversations stay known, and go on after skep thaw if both ends still wait.\n\n"
+	      "If a honeynet and a honeypot have the same name, the honeynet is meant; the honeypot is "
+	      "NET/HONEYPOT.\n\n"
+	      "  skep freeze web1",
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_TARGET,
+	  .perm = PERM_OPERATE },
+	{ .name = "thaw",
+	  .args = "HONEYPOT|NAME...",
+	  .brief = "end skep freeze",
+	  .text = "Lets the policy decide again. What was frozen by the honeynet's NAME is thawed by it, and honeypots "
+		  "that were frozen by themselves stay so.",
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_TARGET,
 	  .perm = PERM_OPERATE },
 	{ .name = "lab",
 	  .args = "NAME -- CMD...",

@@ -21,8 +21,8 @@ struct command_opt {
 	const char *text;    /* one sentence without the full stop */
 };
 
-/* What an argument names, for completion. */
-enum arg_kind { ARG_NONE, ARG_FILE, ARG_HONEYNET, ARG_HONEYPOT, ARG_IMAGE, ARG_COMMAND, ARG_WORD };
+/* What an argument names, for completion. A target is a honeypot or a honeynet. */
+enum arg_kind { ARG_NONE, ARG_FILE, ARG_HONEYNET, ARG_HONEYPOT, ARG_TARGET, ARG_IMAGE, ARG_COMMAND, ARG_WORD };
 
 struct command {
 	const char *name;               /* may be two words: "image build" */

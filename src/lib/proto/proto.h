@@ -34,6 +34,7 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(CMD_PS, cmd_ps, 0, 0, CLI, SUPER, STATE_ANY)                                                                 \
 	X(CMD_MACHINE, cmd_machine, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
 	X(CMD_CONSOLE, cmd_console, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
+	X(CMD_FREEZE, cmd_freeze, 0, 0, CLI, SUPER, STATE_ANY)                                                         \
 	X(CMD_LAB, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                             \
 	X(REP_PROGRESS, rep_progress, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
 	X(REP_NET, rep_net, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
@@ -59,6 +60,7 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(GW_PORT, gw_port, 0, 3, SUPER, GATEWAY, STATE_UP) /* fds: port, ring, eventfd */                             \
 	X(GW_PORT_DEL, gw_port_del, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                   \
 	X(GW_POLICY, gw_policy, 0, 1, SUPER, GATEWAY, STATE_UP) /* fd: gw_policy_entry[n] */                           \
+	X(GW_FREEZE, gw_freeze, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                       \
 	X(GW_STATS, msg_empty, 0, 0, SUPER, GATEWAY, STATE_ANY) /* GW_PORT_STATS..., then done */                      \
 	X(GW_QUIT, msg_empty, 0, 0, SUPER, GATEWAY, STATE_ANY)  /* ends every flow, then exits */                      \
 	X(GW_DONE, done, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                              \
@@ -134,6 +136,12 @@ struct cmd_console {
 	char honeypot[NAME_CAP];
 };
 
+struct cmd_freeze {
+	uint32_t frozen; /* 1: freeze, 0: thaw */
+	uint32_t pad;
+	char honeypot[NAME_CAP]; /* empty: the whole honeynet */
+};
+
 struct rep_progress {
 	uint32_t step, steps;
 	char text[248];
@@ -145,8 +153,8 @@ struct rep_net {
 	int32_t gateway_pid, evidence_pid; /* 0 = dead */
 	int32_t super_pid, priv_pid;
 	int32_t evidence_state; /* 0 or the negative errno with which it stopped */
-	uint32_t pad;
-	uint64_t started; /* ns, realtime */
+	uint32_t frozen;        /* 1: the whole honeynet is */
+	uint64_t started;       /* ns, realtime */
 	uint64_t frames_in, frames_forwarded, frames_dropped;
 	uint64_t frames_recorded;
 };
@@ -167,7 +175,8 @@ struct rep_honeypot {
 	char image[NAME_CAP];
 	uint32_t backend;
 	uint32_t state;
-	uint32_t naddrs, pad;
+	uint32_t naddrs;
+	uint32_t frozen; /* FROZEN_*: why nothing passes from and to it; 0 = it is not frozen */
 	struct addr addrs[MODEL_ADDRS];
 	uint8_t mac[6];
 	uint8_t pad2[2];
@@ -180,6 +189,8 @@ struct rep_honeypot {
 	uint32_t jail;     /* JAIL_* bits that are in force */
 	char detail[160];  /* why it failed, or empty */
 };
+#define FROZEN_ITSELF 1u
+#define FROZEN_HONEYNET 2u
 #define JAIL_USERNS 1u
 #define JAIL_MOUNTS 2u
 #define JAIL_PIDNS 4u
@@ -298,6 +309,12 @@ struct gw_policy {
 struct gw_policy_entry {
 	uint16_t port, pad[3];
 	struct policy policy;
+};
+#define GW_FREEZE_ALL 0xffffu
+struct gw_freeze {
+	uint16_t port;   /* of a honeypot that has a port, or GW_FREEZE_ALL */
+	uint16_t frozen; /* 1: nothing passes from and to it, 0: the policy decides */
+	uint32_t pad;
 };
 struct gw_port_stats {
 	uint16_t port, pad;

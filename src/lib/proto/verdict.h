@@ -54,7 +54,8 @@ enum verdict { VERDICT_FORWARD = 0, VERDICT_DROP = 1, VERDICT_COUNT };
 	X(EVIDENCE_DOWN, "evidence-down", "could not be recorded: evidence stopped")                                   \
 	X(NO_POLICY, "no-policy", "the port has no policy yet")                                                        \
 	X(SEND_FAILED, "send-failed", "recorded as forwarded, but the port's send failed")                             \
-	X(TOO_LONG, "too-long", "longer than the port's largest frame")
+	X(TOO_LONG, "too-long", "longer than the port's largest frame")                                                \
+	X(FROZEN, "frozen", "an operator has frozen the honeypot or the honeynet")
 
 enum reason {
 #define X(id, name, text) REASON_##id,

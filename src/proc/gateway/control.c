@@ -227,12 +227,46 @@ static void from_uplink(struct gateway *g, struct frame *f)
 		begin_inbound(g, f);
 }
 
+/* ---- freeze --------------------------------------------------------------- */
+
+/* The honeypot that the frame is about, wherever it is sent to: behind a router
+ * outside, or asked for by all. */
+static struct port *subject(struct gateway *g, const struct frame *f)
+{
+	uint8_t addr[16] = { 0 };
+	if (f->l3 == L3_ARP) {
+		memcpy(addr, f->arp.tpa, 4);
+		return gateway_by_addr(g, f->in->conf.net, 4, addr);
+	}
+	struct slice s = f->l4;
+	if (f->icmp_kind == ICMP_KIND_ND && f->icmp_type == ND_NS && slice_skip(&s, 8) && slice_get(&s, addr, 16))
+		return gateway_by_addr(g, f->in->conf.net, 6, addr);
+	return gateway_by_addr(g, -1, f->t.family, f->t.daddr);
+}
+
+/* The operator's emergency switch goes before every allowance: known flows,
+ * replies and the resolution of addresses included. */
+static bool is_frozen(struct gateway *g, const struct frame *f)
+{
+	if (!g->any_frozen)
+		return false;
+#ifdef MUTANT_FREEZE_ESTABLISHED
+	if (f->flow && f->flow->state == FLOW_ESTABLISHED)
+		return false;
+#endif
+	return gateway_is_frozen(g, f->in) || gateway_is_frozen(g, f->out) || gateway_is_frozen(g, subject(g, f));
+}
+
 void control(struct gateway *g, struct frame *f)
 {
 	if (dropped(f))
 		return;
 	forward_route(g, f);
-	if (!f->out && !f->flood)
+	if (is_frozen(g, f)) {
+		verdict_drop(f, REASON_FROZEN);
+		if (!f->flow)
+			denied_count(g, f);
+	} else if (!f->out && !f->flood)
 		verdict_drop(f, REASON_NO_PORT);
 	else if (f->wirelen > f->bytes.n || (f->out && f->wirelen > f->out->max_frame))
 		verdict_drop(f, REASON_TOO_LONG);

@@ -43,7 +43,7 @@ static bool reaches(const struct gateway *g, const struct frame *f, const struct
 	if (p->conf.uplink)
 		return true;
 	const struct policy *pol = policy_of(&g->policies, p->conf.port);
-	if (!pol)
+	if (!pol || gateway_is_frozen(g, p))
 		return false;
 	if (f->reason == REASON_RESOLUTION)
 		return true;

@@ -114,6 +114,7 @@ static void index_rebuild(struct gateway *g)
 	memset(g->macs, 0xff, sizeof(g->macs));
 	memset(g->addrs, 0xff, sizeof(g->addrs));
 	memset(g->net_count, 0, sizeof(g->net_count));
+	g->any_frozen = g->frozen;
 	for (uint16_t i = 0; i < PORTS_MAX; i++) {
 		const struct port *p = &g->ports[i];
 		if (!p->used)
@@ -121,6 +122,7 @@ static void index_rebuild(struct gateway *g)
 		g->net_ports[p->conf.net][g->net_count[p->conf.net]++] = i;
 		if (p->conf.uplink)
 			continue;
+		g->any_frozen |= p->history->frozen;
 		index_put(g->macs, INDEX_MACS - 1, mac_slot(p->conf.net, p->conf.mac), i);
 		for (uint32_t a = 0; a < p->conf.naddrs; a++)
 			index_put(g->addrs, INDEX_ADDRS - 1, addr_slot(p->conf.addrs[a].family, p->conf.addrs[a].b), i);
@@ -269,6 +271,24 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 	p->used = false;
 	index_rebuild(g);
 	return 0;
+}
+
+int gateway_freeze(struct gateway *g, uint16_t port, bool frozen, struct err *e)
+{
+	struct port *p = gateway_port(g, port);
+	if (port == GW_FREEZE_ALL)
+		g->frozen = frozen;
+	else if (!p || p->conf.uplink)
+		return err_set(e, -ENOENT, "there is no honeypot at port %u", port);
+	else
+		p->history->frozen = frozen;
+	index_rebuild(g);
+	return 0;
+}
+
+bool gateway_is_frozen(const struct gateway *g, const struct port *p)
+{
+	return g->any_frozen && (g->frozen || (p && !p->conf.uplink && p->history->frozen));
 }
 
 /* ---- memory -------------------------------------------------------------- */

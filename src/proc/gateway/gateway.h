@@ -40,7 +40,9 @@ struct gateway {
 	uint16_t net_ports[MODEL_NETS][MODEL_HONEYPOTS + 1];
 	uint16_t net_count[MODEL_NETS];
 	uint16_t macs[INDEX_MACS], addrs[INDEX_ADDRS];
-	uint64_t wall; /* CLOCK_REALTIME minus the monotonic clock, ns */
+	bool frozen;     /* the whole honeynet */
+	bool any_frozen; /* it, or one of the ports */
+	uint64_t wall;   /* CLOCK_REALTIME minus the monotonic clock, ns */
 };
 
 /* *g is large: allocate with gateway_new. NULL with e set on failure. */
@@ -56,6 +58,11 @@ int gateway_port_add(struct gateway *g, const struct gw_port *conf, const struct
 		     int wakefd, struct err *e);
 /* Ends its flows and forgets it, but not its history. */
 int gateway_port_del(struct gateway *g, uint16_t port, struct err *e);
+
+/* Freezes or thaws a honeypot's port, or with GW_FREEZE_ALL all: at once, and
+ * whatever the policy says. Flows stay. */
+int gateway_freeze(struct gateway *g, uint16_t port, bool frozen, struct err *e);
+bool gateway_is_frozen(const struct gateway *g, const struct port *p);
 
 /* The walk. bytes came in at port p, wirelen bytes long on the wire (more than
  * bytes.n: cut off); now is monotonic. Returns the reason, with the verdict in

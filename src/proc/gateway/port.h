@@ -48,6 +48,7 @@ struct port_ops {
  * under the same name, so that a crash of the VMM buys no new limits. */
 struct history {
 	char name[NAME_CAP]; /* empty = fresh */
+	bool frozen;         /* nothing passes from and to it: no new port thaws it */
 	struct window outbound[LIMIT_CLASS_COUNT], lateral[LIMIT_CLASS_COUNT];
 	struct window asked, answered; /* ARP and ND */
 	struct window_sum sent;

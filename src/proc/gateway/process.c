@@ -122,6 +122,12 @@ static int policy(struct process *x, struct msg *m, struct err *e)
 	return policies_load(&x->g->policies, m->fds[0], b->n, b->generation, e);
 }
 
+static int freeze(struct process *x, const struct msg *m, struct err *e)
+{
+	const struct gw_freeze *b = MSG_BODY_AS(m, gw_freeze);
+	return gateway_freeze(x->g, b->port, b->frozen != 0, e);
+}
+
 static int stats(struct process *x, uint64_t req, struct err *e)
 {
 	for (unsigned i = 0; i < PORTS_MAX; i++) {
@@ -168,6 +174,9 @@ static void command(struct process *x, struct msg *m)
 		break;
 	case MSG_GW_POLICY:
 		r = policy(x, m, &e);
+		break;
+	case MSG_GW_FREEZE:
+		r = freeze(x, m, &e);
 		break;
 	case MSG_GW_STATS:
 		r = stats(x, m->req, &e);

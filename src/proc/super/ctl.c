@@ -180,6 +180,15 @@ static void cmd_machine(struct super *s, const struct reply_to *to, const struct
 	}
 }
 
+static void cmd_freeze(struct super *s, const struct reply_to *to, const struct cmd_freeze *c)
+{
+	/* At any time, whatever else goes on: it is for emergencies. */
+	if (c->frozen > 1 || !memchr(c->honeypot, 0, sizeof(c->honeypot)))
+		ctl_end(s, to, -EPROTO, "bad freeze");
+	else
+		freeze_request(s, to, c->honeypot, c->frozen != 0);
+}
+
 static void cmd_console(struct super *s, const struct reply_to *to, const struct msg *msg)
 {
 	const struct cmd_console *c = MSG_BODY_AS(msg, cmd_console);
@@ -256,6 +265,9 @@ static void command(struct super *s, struct client *c, struct msg *m)
 		break;
 	case MSG_CMD_CONSOLE:
 		cmd_console(s, &to, m);
+		break;
+	case MSG_CMD_FREEZE:
+		cmd_freeze(s, &to, MSG_BODY_AS(m, cmd_freeze));
 		break;
 	case MSG_CMD_LAB:
 		cmd_lab(s, c, &to);

@@ -39,6 +39,7 @@ struct machine {
 	char detail[160];
 	uint64_t up_since; /* realtime */
 	unsigned restarts;
+	bool frozen; /* by itself: every new port gets it before its policy, until an operator thaws it */
 	/* what exists */
 	struct chan handler; /* fd -1: none */
 	struct ev_source handler_src;
@@ -120,6 +121,7 @@ struct super {
 	int evidence_state; /* 0 or why it stopped */
 	char evidence_text[ERR_TEXT];
 	uint32_t policy_generation;
+	bool frozen;    /* the whole honeynet: every new gateway gets it before its first port */
 	struct seq seq; /* start, revive, down */
 
 	struct asks asks;
@@ -169,6 +171,12 @@ void machine_control_up(struct super *s, struct machine *m);
 /* Drops the running job without a word; what exists stays for the next stop. */
 void machine_abandon(struct super *s, struct machine *m);
 void machine_forget(struct super *s, struct machine *m); /* closes all fds, drops the running job */
+
+/* freeze.c */
+void freeze_request(struct super *s, const struct reply_to *to, const char *honeypot, bool frozen);
+/* Steps: tell the gateway, which may be a new one or have a new port. */
+int freeze_machine_step(struct super *s, struct seq *q, struct machine *m, struct err *e);
+int freeze_honeynet_step(struct super *s, struct seq *q, struct err *e);
 
 /* port.c: steps shared by machines and networks */
 int port_make_ring(struct super *s, int *ring_fd, int *wake_fd, struct err *e);

@@ -2,7 +2,7 @@
 /*
  * The steps of a honeypot's jobs; read the tables at the end first. Order
  * matters for containment: ring before port (nothing passes unrecorded), port
- * and policy before the VMM (nothing passes unjudged), VMM gone before its port.
+ *, freeze and policy before the VMM (nothing passes unjudged), VMM gone before its port.
  */
 #include "proc/super/machine_steps.h"
 
@@ -127,6 +127,15 @@ static int port_added(struct super *s, struct seq *q, struct answer *a, struct e
 	of(q)->port = true;
 	of(q)->seen = false;
 	return 0;
+}
+
+/* A reset, a restart or a new gateway does not thaw. */
+static int freeze(struct super *s, struct seq *q, struct err *e)
+{
+#ifdef MUTANT_FREEZE_FORGOTTEN
+	return SEQ_NEXT;
+#endif
+	return freeze_machine_step(s, q, of(q), e);
 }
 
 static int policy(struct super *s, struct seq *q, struct err *e)
@@ -432,6 +441,7 @@ static int resume_op(struct super *s, struct seq *q, struct err *e)
 	{ "drop its old ring", stale_ring_del, NULL, true },              \
 	{ "give evidence its ring", ring_add, ring_added, false },        \
 	{ "give the gateway its port", port_add, port_added, false },     \
+	{ "keep it frozen or thawed", freeze, NULL, false },              \
 	{ "set its policy", policy, NULL, false }
 #define START_STEPS                                                       \
 	PORT_STEPS,                                                       \
@@ -452,7 +462,7 @@ static int resume_op(struct super *s, struct seq *q, struct err *e)
 	{ "kill its handler", handler_kill, NULL, true },                 \
 	{ "wait for its handler's death", handler_wait, NULL, true },     \
 	{ "tidy up", tidy, NULL, true }
-enum { START_N = 12, STOP_N = 9 };
+enum { START_N = 13, STOP_N = 9 };
 
 const struct seq_step machine_port_steps[] = { PORT_STEPS, { 0 } };
 const struct seq_step machine_port_close_steps[] = {

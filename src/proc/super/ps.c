@@ -29,6 +29,7 @@ static void fill(const struct super *s, const struct ps *ps, unsigned i, struct 
 	*r = (struct rep_honeypot){ .backend = m->hp.backend,
 				    .state = m->state,
 				    .naddrs = m->hp.naddrs,
+				    .frozen = (m->frozen ? FROZEN_ITSELF : 0) | (s->frozen ? FROZEN_HONEYNET : 0),
 				    .vmm_pid = m->vmm_pid,
 				    .handler_pid = m->handler_pid,
 				    .memory = m->hp.memory,
@@ -124,6 +125,7 @@ void ps_request(struct super *s, const struct reply_to *to, bool verbose)
 				    .super_pid = s->own_pid,
 				    .priv_pid = s->priv_pid,
 				    .evidence_state = s->evidence_state,
+				    .frozen = s->frozen,
 				    .started = s->started };
 	memcpy(ps->net.name, s->name, sizeof(ps->net.name));
 	memcpy(ps->net.evidence, s->evidence_dir, sizeof(ps->net.evidence));

@@ -394,6 +394,7 @@ static const struct seq_step revive_steps[] = {
 	{ "save what was in the rings", revive_rings, NULL, false },
 	{ "stop the machines", revive_teardown, NULL, false },
 	{ "start the gateway", gateway_spawn, gateway_spawned, false },
+	{ "keep it frozen", freeze_honeynet_step, NULL, false },
 	{ 0 },
 };
 

@@ -135,6 +135,14 @@ static bool answer(struct fake *f, struct msg *m)
 		reply_progress(f, m, 1, 1, "step" EVIL);
 		reply_end(f, m, s->machine_status, s->machine_text ? s->machine_text : "");
 		return true;
+	case MSG_CMD_FREEZE: {
+		const struct cmd_freeze *x = MSG_BODY_AS(m, cmd_freeze);
+		char text[64];
+		snprintf(text, sizeof(text), "%s %s" EVIL, x->frozen ? "froze" : "thawed",
+			 *x->honeypot ? x->honeypot : "all");
+		reply_end(f, m, s->machine_status, text);
+		return true;
+	}
 	case MSG_CMD_DOWN:
 		reply_progress(f, m, 1, 2, "stop machine web");
 		reply_end(f, m, 0, "");
@@ -295,6 +303,39 @@ static void super_is_mute(void **arg)
 	/* A request's replies are told by its id: what belongs to another is skipped. */
 	cli_ctl_close(&c);
 	fake_stop(pid);
+}
+
+static void freeze(void **arg)
+{
+	(void)arg;
+	struct script a = { .honeypots = { "web", "beta" } }, b = { .honeypots = { "db" } };
+	pid_t pa = fake_start("alpha", answer, &a), pb = fake_start("beta", answer, &b);
+	const struct ran *r = run(NULL, "freeze", "web", "alpha", NULL);
+	assert_int_equal(r->status, 0);
+	is_safe(r->err);
+	assert_non_null(strstr(r->err, "alpha: froze web\\x1b"));
+	assert_non_null(strstr(r->err, "alpha: froze all"));
+	/* A honeynet's name goes before a honeypot's. */
+	r = run(NULL, "thaw", "beta", NULL);
+	assert_non_null(strstr(r->err, "beta: thawed all"));
+	r = run(NULL, "thaw", "alpha/beta", NULL);
+	assert_non_null(strstr(r->err, "alpha: thawed beta"));
+	/* One that fails does not keep the others from being done. */
+	r = run(NULL, "freeze", "nothere", "db", NULL);
+	assert_int_equal(r->status, 1);
+	assert_non_null(strstr(r->err, "beta: froze db"));
+	assert_int_equal(run(NULL, "freeze", NULL)->status, 2);
+	r = run(NULL, "--complete=target", NULL);
+	assert_non_null(strstr(r->out, "alpha\n"));
+	assert_non_null(strstr(r->out, "beta/db\n"));
+	fake_stop(pa);
+	fake_stop(pb);
+	struct script no = { .honeypots = { "web" }, .machine_status = -EIO };
+	pa = fake_start("alpha", answer, &no);
+	r = run(NULL, "freeze", "web", NULL);
+	assert_int_equal(r->status, 1);
+	assert_non_null(strstr(r->err, "freeze web: froze web"));
+	fake_stop(pa);
 }
 
 /* ---- names ------------------------------------------------------------------- */
@@ -470,8 +511,9 @@ static int teardown(void **arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(ps_text),       T(ps_json), T(ps_cut),          T(ps_hostile), T(ps_nothing),      T(super_dies),
-		T(super_is_mute), T(names),   T(machine_refused), T(down),       T(console_by_pipe), T(console_on_tty),
+		T(ps_text),    T(ps_json),         T(ps_cut),         T(ps_hostile), T(ps_nothing),
+		T(super_dies), T(super_is_mute),   T(names),          T(freeze),     T(machine_refused),
+		T(down),       T(console_by_pipe), T(console_on_tty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

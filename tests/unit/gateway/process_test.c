@@ -93,6 +93,21 @@ static void frames_pass(void **state)
 	assert_int_equal(gw.seen, 1);
 }
 
+static void frozen(void **state)
+{
+	(void)state;
+	struct gw_freeze x = { .port = 0, .frozen = 1 };
+	assert_int_equal(gwproc_command(&gw, MSG_GW_FREEZE, &x, sizeof(x), NULL, 0), 0);
+	send_craft(up, &(struct craft){ IN, .proto = 17, .sport = 4000, .dport = 53 });
+	assert_int_equal(receive(pot, 200), 0);
+	x.frozen = 0;
+	assert_int_equal(gwproc_command(&gw, MSG_GW_FREEZE, &x, sizeof(x), NULL, 0), 0);
+	size_t n = send_craft(up, &(struct craft){ IN, .proto = 17, .sport = 4000, .dport = 53 });
+	assert_int_equal(receive(pot, 2000), n);
+	x.port = 9;
+	assert_int_equal(gwproc_command(&gw, MSG_GW_FREEZE, &x, sizeof(x), NULL, 0), -ENOENT);
+}
+
 static void largest_frames(void **state)
 {
 	(void)state;
@@ -287,9 +302,11 @@ int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(frames_pass),     T(largest_frames),         T(fd_flood),     T(empty_is_not_the_end),
-		T(hang_up),         T(one_that_does_not_read), T(bad_commands), T(quit_ends_the_flows),
-		T(ends_with_super),
+		T(frames_pass),     T(largest_frames),
+		T(fd_flood),        T(empty_is_not_the_end),
+		T(hang_up),         T(one_that_does_not_read),
+		T(bad_commands),    T(quit_ends_the_flows),
+		T(ends_with_super), T(frozen),
 	};
 	if (argc != 2)
 		return 2;

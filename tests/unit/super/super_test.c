@@ -292,6 +292,125 @@ static void test_gateway_death(void **state)
 	world_end(&w);
 }
 
+/* The last word that the gateway heard about this port (-1 = any) before `end`. */
+static int last_word(const struct world *w, int slot, unsigned end)
+{
+	for (unsigned i = end; i > 0; i--)
+		if (w->trace[i - 1].type == MSG_GW_FREEZE && w->trace[i - 1].slot == slot)
+			return (int)(i - 1);
+	return -1;
+}
+
+/* After the nth port and before its policy and its VMM the gateway is told. */
+static void assert_told(const struct world *w, int slot, unsigned nth, bool frozen)
+{
+	int port = world_at(w, MSG_GW_PORT, slot, nth), policy = port, vmm = world_at(w, MSG_PRIV_VMM, slot, nth);
+	assert_true(port >= 0 && vmm > port);
+	while (policy < vmm && w->trace[policy].type != MSG_GW_POLICY)
+		policy++;
+	int told = last_word(w, slot, (unsigned)policy);
+	assert_true(told > port);
+	assert_int_equal(w->trace[told].arg, frozen);
+}
+
+static void test_freeze(void **state)
+{
+	(void)state;
+	static struct world w;
+	up(&w, 2);
+	assert_true(world_freeze(&w, "web0", true));
+	assert_int_equal(w.status, 0);
+	assert_string_equal(w.last_event, "skep.policy.frozen");
+	assert_int_equal(w.last_uid, getuid());
+	int told = last_word(&w, 0, w.n);
+	assert_true(told >= 0 && w.trace[told].arg == 1);
+	/* again: said again, but no news */
+	assert_true(world_freeze(&w, "web0", true));
+	assert_int_equal(w.status, 0);
+	assert_non_null(strstr(w.text, "already"));
+	assert_int_equal(w.freezes, 1);
+	assert_true(world_ps(&w, false));
+	assert_int_equal(w.hp[0].frozen, FROZEN_ITSELF);
+	assert_int_equal(w.hp[1].frozen, 0);
+	/* A reset does not thaw, nor does a stop and a start, nor `up`. */
+	assert_true(world_machine(&w, MACHINE_RESET, "web0"));
+	assert_int_equal(w.status, 0);
+	assert_told(&w, 0, 2, true);
+	assert_true(world_machine(&w, MACHINE_STOP, "web0"));
+	assert_true(world_machine(&w, MACHINE_START, "web0"));
+	assert_int_equal(w.status, 0);
+	assert_told(&w, 0, 3, true);
+	assert_true(world_up(&w, &model));
+	assert_true(world_ps(&w, false));
+	assert_int_equal(w.hp[0].frozen, FROZEN_ITSELF);
+	assert_true(world_freeze(&w, "web0", false));
+	assert_int_equal(w.status, 0);
+	assert_string_equal(w.last_event, "skep.policy.thawed");
+	assert_int_equal(w.freezes, 2);
+	assert_true(world_machine(&w, MACHINE_RESET, "web0"));
+	assert_told(&w, 0, 4, false);
+	assert_told(&w, 1, 1, false);
+	assert_true(world_freeze(&w, "nobody", true));
+	assert_int_equal(w.status, -ENOENT);
+	world_end(&w);
+}
+
+static void test_freeze_honeynet(void **state)
+{
+	(void)state;
+	static struct world w;
+	up(&w, 2);
+	assert_true(world_freeze(&w, NULL, true));
+	assert_int_equal(w.status, 0);
+	int told = last_word(&w, GW_FREEZE_ALL, w.n);
+	assert_true(told >= 0 && w.trace[told].arg == 1);
+	assert_true(world_ps(&w, false));
+	assert_int_equal(w.net.frozen, 1);
+	assert_int_equal(w.hp[1].frozen, FROZEN_HONEYNET);
+	/* Thawing one of them lifts its own only, and says so. */
+	assert_true(world_freeze(&w, "web0", true));
+	assert_true(world_freeze(&w, "web0", false));
+	assert_int_equal(w.status, 0);
+	assert_non_null(strstr(w.text, "stays frozen with the whole honeynet"));
+	/* A new gateway hears of it before it has any port. */
+	world_exited(&w, ROLE_GATEWAY, 0, false, SIGKILL);
+	world_idle(&w, 200);
+	assert_true(world_freeze(&w, "web1", true)); /* also while there is none */
+	assert_int_equal(w.status, 0);
+	unsigned start = w.n;
+	assert_true(world_up(&w, &model));
+	assert_int_equal(w.status, 0);
+	int port = world_at(&w, MSG_GW_PORT, -1, world_count(&w, MSG_GW_PORT) - 2);
+	told = last_word(&w, GW_FREEZE_ALL, w.n);
+	assert_true(told >= (int)start && port > told);
+	assert_int_equal(w.trace[told].arg, 1);
+	assert_told(&w, 0, 2, false);
+	assert_told(&w, 1, 2, true);
+	assert_true(world_freeze(&w, NULL, false));
+	assert_int_equal(w.status, 0);
+	assert_non_null(strstr(w.text, "1 of its honeypots stays frozen"));
+	world_end(&w);
+}
+
+/* In doubt it is frozen: a gateway that does not confirm changes nothing of that. */
+static void test_freeze_not_confirmed(void **state)
+{
+	(void)state;
+	static struct world w;
+	up(&w, 1);
+	w.fail_type = MSG_GW_FREEZE;
+	for (unsigned frozen = 0; frozen < 2; frozen++) {
+		w.fail_nth = w.failed + 1;
+		assert_true(world_freeze(&w, "web0", frozen));
+		assert_int_equal(w.status, -EIO);
+		assert_non_null(strstr(w.text, "not confirmed"));
+		assert_true(world_ps(&w, false));
+		assert_int_equal(w.hp[0].frozen, FROZEN_ITSELF);
+	}
+	assert_int_equal(w.freezes, 0);
+	world_end(&w);
+}
+
 static void test_evidence_stop(void **state)
 {
 	(void)state;
@@ -433,6 +552,9 @@ int main(void)
 		cmocka_unit_test(test_handler_death_takes_its_machine),
 		cmocka_unit_test(test_only_the_gateway_holds_ports),
 		cmocka_unit_test(test_gateway_death),
+		cmocka_unit_test(test_freeze),
+		cmocka_unit_test(test_freeze_honeynet),
+		cmocka_unit_test(test_freeze_not_confirmed),
 		cmocka_unit_test(test_evidence_stop),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_down_after_evidence_died),

@@ -278,8 +278,9 @@ static void play_gateway(struct world *w, struct msg *m)
 {
 	int slot = m->type == MSG_GW_PORT       ? MSG_BODY_AS(m, gw_port)->port
 		   : m->type == MSG_GW_PORT_DEL ? MSG_BODY_AS(m, gw_port_del)->port
+		   : m->type == MSG_GW_FREEZE   ? MSG_BODY_AS(m, gw_freeze)->port
 						: -1;
-	note(w, m->type, slot, 0);
+	note(w, m->type, slot, m->type == MSG_GW_FREEZE ? MSG_BODY_AS(m, gw_freeze)->frozen : 0);
 	if (w->mute_type_set && m->type == w->mute_type)
 		return;
 	if (m->type == MSG_GW_STATS) {
@@ -295,7 +296,10 @@ static void play_evidence(struct world *w, struct msg *m)
 		   : m->type == MSG_EV_RING_DEL ? MSG_BODY_AS(m, ev_ring_del)->port
 						: -1;
 	if (m->type == MSG_EV_EVENT) {
-		memcpy(w->last_event, MSG_BODY_AS(m, ev_event)->eventid, sizeof(w->last_event));
+		const struct ev_event *e = MSG_BODY_AS(m, ev_event);
+		memcpy(w->last_event, e->eventid, sizeof(w->last_event));
+		w->last_uid = e->uid;
+		w->freezes += !strcmp(e->eventid, "skep.policy.frozen") || !strcmp(e->eventid, "skep.policy.thawed");
 		return;
 	}
 	note(w, m->type, slot, 0);
@@ -464,6 +468,14 @@ bool world_machine(struct world *w, unsigned verb, const char *name)
 	struct cmd_machine c = { .verb = verb };
 	snprintf(c.honeypot, sizeof(c.honeypot), "%s", name);
 	world_ask(w, MSG_CMD_MACHINE, &c, sizeof(c));
+	return world_run(w, 20000);
+}
+
+bool world_freeze(struct world *w, const char *name, bool frozen)
+{
+	struct cmd_freeze c = { .frozen = frozen };
+	snprintf(c.honeypot, sizeof(c.honeypot), "%s", name ? name : "");
+	world_ask(w, MSG_CMD_FREEZE, &c, sizeof(c));
 	return world_run(w, 20000);
 }
 

@@ -19,7 +19,7 @@
 struct traced {
 	uint32_t type;
 	int slot;     /* of the honeypot or network port, -1 */
-	uint32_t arg; /* disk op, role, vmm op */
+	uint32_t arg; /* disk op, role, vmm op, frozen */
 };
 
 struct world {
@@ -48,7 +48,9 @@ struct world {
 	struct rep_honeypot hp[SLOTS];
 	struct rep_net net;
 	char last_event[48];
-	bool gone; /* super's process ended */
+	uint32_t last_uid;
+	unsigned freezes; /* events skep.policy.frozen and thawed */
+	bool gone;        /* super's process ended */
 	int exit_status;
 };
 
@@ -64,6 +66,8 @@ void world_model(struct model *m, unsigned honeypots);
 bool world_up(struct world *w, const struct model *m);
 void world_ask(struct world *w, uint32_t type, const void *body, size_t len);
 bool world_machine(struct world *w, unsigned verb, const char *name);
+/* name NULL = the honeynet. */
+bool world_freeze(struct world *w, const char *name, bool frozen);
 bool world_ps(struct world *w, bool verbose);
 bool world_down(struct world *w);
 void world_exited(struct world *w, enum role role, unsigned slot, bool vmm, int wait_status);
