@@ -626,20 +626,20 @@ static void full(struct world *w, uint64_t min_free)
 	assert_false(c.cut);
 	/* While there is room left, nothing that was published is lost. */
 	if (min_free)
-		assert_true(c.frames >= sent);
+		assert_in_range(c.frames, sent, sent + 1);
 	if (min_free)
 		assert_int_equal(events(w, "evidence", "skep.evidence.stopped"), 1);
 	tshark_opens(w, c.frames);
 	end_ring(&g);
 }
 
-static void in_small_disk(struct world *w, uint64_t min_free)
+static void in_small_disk(struct world *w, const char *size, uint64_t min_free)
 {
 	int status;
 	pid_t pid = fork();
 	if (!pid) {
 		kill(w->pid, SIGKILL);
-		if (!small_disk(w->dir, "4m"))
+		if (!small_disk(w->dir, size))
 			_exit(77);
 		w->dirfd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		start(w);
@@ -655,12 +655,14 @@ static void in_small_disk(struct world *w, uint64_t min_free)
 
 static void test_disk_full(void **state)
 {
-	in_small_disk(*state, 0);
+	in_small_disk(*state, "4m", 0);
 }
 
 static void test_disk_nearly_full(void **state)
 {
-	in_small_disk(*state, 1 << 20);
+	/* Free space is looked at after each commit: the margin is more than a slow
+	 * machine takes in between. */
+	in_small_disk(*state, "16m", 12 << 20);
 }
 
 static void test_min_free(void **state)
