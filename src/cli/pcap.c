@@ -250,8 +250,9 @@ int cmd_pcap(struct cmd *c)
 	bool broken = p->out && (fflush(p->out) || ferror(p->out));
 	if (p->out && p->out != c->out && fclose(p->out))
 		broken = true;
+	/* A reader of a pipe that has seen enough is no trouble worth a message. */
 	if (broken && status == CMD_OK)
-		status = cmd_fail(c, "cannot write %s", to ? to : "the output");
+		status = to && strcmp(to, "-") != 0 ? cmd_fail(c, "cannot write %s", to) : CMD_FAILED;
 	if (status == CMD_OK && p->merge && strcmp(to, "-") != 0)
 		cmd_note(c, "%llu frames in %s", (unsigned long long)p->shown, to);
 	else if (status == CMD_OK && !p->shown && !p->json)
