@@ -20,6 +20,8 @@
 
 static struct cgroup net, one;
 
+static pid_t child; /* not yet waited for */
+
 /* A child in group `one` that runs fn; its pid. */
 static pid_t inside(int (*fn)(void))
 {
@@ -39,6 +41,7 @@ static pid_t inside(int (*fn)(void))
 	}
 	for (int i = 0; i < n; i++)
 		close(fds[i]);
+	child = pid;
 	return pid;
 }
 
@@ -46,6 +49,7 @@ static int end_of(pid_t pid)
 {
 	int st;
 	assert_int_equal(waitpid(pid, &st, 0), pid);
+	child = 0;
 	return st;
 }
 
@@ -216,6 +220,12 @@ static int make_one(void **state)
 static int remove_one(void **state)
 {
 	(void)state;
+	/* A test that failed leaves it. */
+	if (child > 0) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		child = 0;
+	}
 	return cgroup_remove(&one, NULL);
 }
 
