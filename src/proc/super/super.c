@@ -174,6 +174,8 @@ static void on_message(struct super *s, struct chan *c, struct msg *m)
 		const struct ev_state *x = MSG_BODY_AS(m, ev_state);
 		if (x->status < 0 && MSG_TEXT(x->text))
 			evidence_down(s, x->status, x->text);
+		else if (MSG_TEXT(x->text)) /* one port's ring only */
+			log_error("evidence: %s", x->text);
 		break;
 	}
 	case MSG_VMM_STATE:
@@ -346,6 +348,7 @@ static void rings_again(struct super *s)
 			x.naddrs = m->hp.naddrs;
 			memcpy(x.addrs, m->hp.addrs, sizeof(x.addrs));
 		}
+		memcpy(x.network, (m ? &s->nets[m->net] : n)->net.name, sizeof(x.network));
 		int fds[2] = { m ? m->ring_fd : n->ring_fd, m ? m->wake_fd : n->wake_fd };
 		ask(s, &s->evidence, MSG_EV_RING, &x, sizeof(x), fds, 2, 0, NULL, NULL);
 	}
