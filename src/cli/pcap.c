@@ -71,6 +71,9 @@ static void write_merged(struct pcap *p, struct slice block, uint32_t ifindex)
 		p->ifs[i].written = true;
 	}
 	put32(number, ifindex);
+#ifdef MUTANT_PCAP_MERGE_NUMBERS
+	memcpy(number, block.p + 8, sizeof(number));
+#endif
 	fwrite(block.p, 1, 8, p->out);
 	fwrite(number, 1, 4, p->out);
 	fwrite(block.p + 12, 1, block.n - 12, p->out);
