@@ -69,10 +69,9 @@ static void arp_of_honeypot(struct frame *f)
 		verdict_drop(f, REASON_SPOOFED_ARP);
 	else if (f->wirelen > ARP_MAX)
 		verdict_drop(f, REASON_MALFORMED);
-	else if (f->arp.op != 2 && !port_on_link(p, 4, tpa))
-		/* It may ask only for neighbours. An answer goes to whoever asked,
-		 * and a station may ask with an address of elsewhere (ARP probes
-		 * of scanners do); answers are bounded in number. */
+	else if (!port_on_link(p, 4, tpa))
+		/* Answers too: a free target address would be a channel outside the
+		 * budgets. A scanner that asks with an address of elsewhere gets none. */
 		verdict_drop(f, REASON_DENIED);
 }
 
