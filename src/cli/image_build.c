@@ -256,14 +256,13 @@ static int make_disk(struct job *j, struct err *e)
 		return r;
 	char ninodes[24];
 	snprintf(ninodes, sizeof(ninodes), "%llu", (unsigned long long)inodes);
-	return run(
-	    j,
-	    (const char *[]){
-		"fakeroot", "-i",    j->state, "--",   "mke2fs", "-q",  "-F",
-		"-t",       "ext4",  "-b",     "4096", "-I",     "256", "-N",
-		ninodes,    "-O",    FEATURES, "-U",   j->uuid,  "-E",  "lazy_itable_init=0,nodiscard,root_owner=0:0",
-		"-d",       j->root, j->disk,  NULL },
-	    NULL, e);
+	const char *argv[] = {
+		/* clang-format off */
+		"fakeroot", "-i", j->state, "--", "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-N", ninodes,
+		"-O", FEATURES, "-U", j->uuid, "-E", "lazy_itable_init=0,nodiscard,root_owner=0:0", "-d", j->root, j->disk, NULL,
+		/* clang-format on */
+	};
+	return run(j, argv, NULL, e);
 }
 
 static int check_needs(const struct job *j, struct err *e)
@@ -345,14 +344,31 @@ static void kernel_release(const struct recipe *r, struct image *im)
 		closedir(d);
 }
 
+/* Packages, their tree and the disk lie side by side for a while. */
+static uint64_t needed(const struct job *j)
+{
+	return UINT64_C(1) << (j->r->tool == RECIPE_TREE ? 25 : 30);
+}
+
+static uint64_t space(const char *dir)
+{
+	struct statvfs v;
+	return statvfs(dir, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
+}
+
+static int too_full(const struct job *j, struct err *e)
+{
+	return err_set(e, -ENOSPC, "no space left in %s: about %llu MB are needed while it is built", j->dir,
+		       (unsigned long long)(needed(j) >> 20));
+}
+
 /* A program that met a full disk says so in its own words, or not at all. */
 static void blame(const struct job *j, const char *log, struct err *e)
 {
-	struct statvfs v;
 	if (e->code == -EINTR)
 		return;
-	if (statvfs(j->dir, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < (UINT64_C(32) << 20))
-		err_set(e, -ENOSPC, "no space left in %s: about 1 GB is needed while an image is built", j->dir);
+	if (j->tool.full || space(j->dir) < (UINT64_C(16) << 20))
+		too_full(j, e);
 	size_t n = strlen(e->text);
 	snprintf(e->text + n, sizeof(e->text) - n, "; the log is %s", log);
 }
@@ -376,7 +392,9 @@ int image_build(struct cmd *c, struct image_store *s, const struct recipe *r, co
 		int fd = j->tool.log = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		if (fd < 0)
 			rc = err_sys(e, -errno, "cannot write %s", log);
-		if (!rc)
+		if (!rc && space(j->dir) < needed(j))
+			rc = too_full(j, e);
+		else if (!rc)
 			rc = steps(j, e);
 		if (rc < 0 && fd >= 0)
 			blame(j, log, e);
@@ -390,7 +408,7 @@ int image_build(struct cmd *c, struct image_store *s, const struct recipe *r, co
 			kernel_release(r, &im);
 			rc = image_store_commit(s, j->out, &im, e);
 		}
-		if (!rc)
+		if (!rc || rc == -EINTR)
 			unlink(log);
 		if (fd >= 0)
 			close(fd);

@@ -225,7 +225,11 @@ static int hash_file(EVP_MD_CTX *md, const char *dir, const char *rel)
 		return -errno;
 	ssize_t got;
 	while ((got = read(fd, buf, sizeof(buf))) > 0)
+#ifndef MUTANT_IMAGE_HASH_NAMES
 		EVP_DigestUpdate(md, buf, (size_t)got);
+#else
+		;
+#endif
 	int r = got < 0 ? -errno : 0;
 	close(fd);
 	return r;

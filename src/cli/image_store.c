@@ -9,12 +9,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <linux/openat2.h>
 #include <openssl/evp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NEW_PREFIX ".new-"
@@ -57,13 +60,24 @@ void image_store_close(struct image_store *s)
 
 /* ---- removing ------------------------------------------------------------ */
 
+/* Not through a link, and never into something that is mounted there: what a
+ * killed mmdebstrap mounted is this computer's own /sys and /dev. */
+static int open_below(int at, const char *name)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+#ifndef MUTANT_IMAGE_CROSS_MOUNT
+	how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+#endif
+	return (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
+}
+
 static void remove_at(int at, const char *name, unsigned depth)
 {
 	if (depth > 200 || unlinkat(at, name, 0) == 0)
 		return;
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_below(at, name);
 	if (fd < 0 && errno == EACCES && fchmodat(at, name, 0700, 0) == 0)
-		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = open_below(at, name);
 	if (fd >= 0) {
 		fchmod(fd, 0700);
 		DIR *d = fdopendir(fd);
@@ -80,7 +94,16 @@ static void remove_at(int at, const char *name, unsigned depth)
 
 void image_store_remove(const char *path)
 {
-	remove_at(AT_FDCWD, path, 0);
+	char parent[DIRS_PATH + 32];
+	const char *slash = strrchr(path, '/');
+	if (!slash || slash == path || slash - path >= (ptrdiff_t)sizeof(parent))
+		return;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	int at = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return;
+	remove_at(at, slash + 1, 0);
+	close(at);
 }
 
 /* ---- reading ------------------------------------------------------------- */

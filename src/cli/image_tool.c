@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,19 +66,13 @@ bool image_tool_find(const char *program, char *path, size_t cap)
 	return false;
 }
 
-static void child(const struct image_tool *t, const char *path, const char *const *argv, const char *const *env,
-		  int out, pid_t parent)
+static void become(const char *path, const char *const *argv, const char *const *env, int out)
 {
 	char all[4096];
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(127);
-	setsid();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, 0);
 	dup2(out, 1);
 	dup2(out, 2);
-	(void)t;
 	setenv("PATH", search_path(all, sizeof(all)), 1);
 	setenv("LC_ALL", "C.UTF-8", 1);
 	setenv("DEBIAN_FRONTEND", "noninteractive", 1);
@@ -87,6 +83,43 @@ static void child(const struct image_tool *t, const char *path, const char *cons
 	signal(SIGHUP, SIG_DFL);
 	execv(path, (char *const *)(uintptr_t)argv);
 	_exit(127);
+}
+
+static void on_orphaned(int sig)
+{
+	(void)sig;
+	kill(0, SIGKILL);
+}
+
+/* Stands between us and the program: leads its process group, and takes all of
+ * it along when we are killed, since the group would go on for minutes. */
+static void guardian(const char *path, const char *const *argv, const char *const *env, int out, pid_t parent)
+{
+	setsid();
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, on_orphaned);
+#ifndef MUTANT_IMAGE_TOOL_LINGERS
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
+#endif
+	if (getppid() != parent)
+		_exit(127);
+	/* What it mounts must be gone with it, however it ends. */
+	if (geteuid() == 0 && !unshare(CLONE_NEWNS))
+		mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		become(path, argv, env, out);
+	close(out);
+	int status = 127 << 8;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status)) {
+		signal(WTERMSIG(status), SIG_DFL);
+		raise(WTERMSIG(status));
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 127);
 }
 
 static bool looks_bad(const char *s)
@@ -104,6 +137,7 @@ struct reader {
 static void one_line(struct image_tool *t, struct reader *r)
 {
 	r->buf[r->n] = '\0';
+	t->full |= strcasestr(r->buf, "no space left") != NULL;
 	if (r->n && (!r->bad || looks_bad(r->buf))) {
 		r->bad = looks_bad(r->buf);
 		text_safe(t->last, sizeof(t->last), r->buf, r->n, false);
@@ -181,7 +215,7 @@ int image_tool_run(struct image_tool *t, const char *const *argv, const char *co
 		return err_sys(e, -errno, "cannot make a pipe");
 	pid_t parent = getpid(), pid = fork();
 	if (pid == 0)
-		child(t, path, argv, env, out[1], parent);
+		guardian(path, argv, env, out[1], parent);
 	close(out[1]);
 	if (pid < 0) {
 		int r = -errno;

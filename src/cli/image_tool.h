@@ -18,6 +18,7 @@ struct image_tool {
 	void (*line)(const char *s, void *arg); /* without the newline; may be NULL */
 	void (*tick)(void *arg);                /* about once a second; may be NULL */
 	void *arg;
+	bool full;      /* something that was printed says that a disk is full */
 	char last[256]; /* last line that was printed, or that looked like an error */
 };
 
