@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -107,14 +108,32 @@ int msg_recv(struct chan *c, struct msg *m, struct err *e)
 		.msg_iov = iov, .msg_iovlen = 2, .msg_control = ctl.buf, .msg_controllen = sizeof(ctl.buf)
 	};
 	ssize_t n;
-	do
+	bool again = true;
+	for (;;) {
+		mh.msg_controllen = sizeof(ctl.buf);
 		n = recvmsg(c->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != 0 || !again || mh.msg_controllen)
+			break;
+			/*
+			 * Not yet the end: the kernel (net/unix/af_unix.c, __unix_dgram_recvmsg) finds
+			 * the queue empty first and looks for the peer's shutdown afterwards. What the
+			 * peer sent and then closed between the two is still in the queue. After the
+			 * shutdown nothing can be added, so that the second answer is the truth.
+			 */
+#ifdef MUTANT_MSG_EOF_EARLY
+		break;
+#endif
+		again = false;
+	}
 	m->nfds = 0;
 	if (n < 0) {
-		if (errno == EAGAIN)
+		if (errno == EAGAIN && again)
 			return 0;
-		return err_set(e, errno == ECONNRESET ? -EPIPE : -errno, "%s is gone", role_name(c->peer));
+		/* EAGAIN after an empty packet: a peer that sends what is no message. */
+		return err_set(e, errno == ECONNRESET || errno == EAGAIN ? -EPIPE : -errno, "%s is gone",
+			       role_name(c->peer));
 	}
 	/* Before anything else, since fds come with an empty packet too. */
 	bool fds_ok = collect_fds(&mh, m);
