@@ -12,6 +12,7 @@ LIB = {
     "base": set(),
     "model": {"base"},
     "proto": {"base", "model"},
+    "guest": {"base", "proto"},
     "sandbox": {"base", "model", "proto"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')

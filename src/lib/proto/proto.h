@@ -80,6 +80,13 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(EV_EVENT, ev_event, 0, 0, SUPER, EVIDENCE, STATE_ANY)                                                        \
 	X(EV_VMM_EVENT, ev_event, 0, 0, VMM, EVIDENCE, STATE_ANY)                                                      \
 	X(EV_CONSOLE, ev_console, 16384, 0, VMM, EVIDENCE, STATE_ANY)                                                  \
+	X(EV_INTRO, ev_intro, 30720, 0, INTROSPECT, EVIDENCE, STATE_ANY) /* whole intro_rec records, padded to 8 */    \
+	/* super -> introspect; each is answered by one INTRO_DONE */                                                  \
+	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT) /* fd: plan of an earlier one, or none */ \
+	X(INTRO_START, intro_start, 0, 3, SUPER, INTROSPECT, STATE_UP) /* fds: guest memory, VMM's pidfd, BPF ring */  \
+	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY)   /* reads what is left, then done and exit */    \
+	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)        /* of PREPARE, fds: ring, plan */               \
+	X(INTRO_STATE, intro_state, 0, 0, INTROSPECT, SUPER, STATE_ANY)                                                \
 	/* super -> vmm; each is answered by one VMM_DONE */                                                           \
 	X(VMM_PREPARE, vmm_prepare, 0, 2, SUPER, VMM, STATE_INIT) /* fds: overlay, base */                             \
 	X(VMM_START, vmm_start, 0, 3, SUPER, VMM, STATE_UP)       /* fds: console, control, pidfd */                   \
@@ -348,7 +355,8 @@ struct ev_ring_del {
 	uint16_t port, pad[3];
 };
 struct ev_source_add {
-	uint32_t slot, pad;
+	uint32_t slot;
+	uint32_t role; /* ROLE_VMM (0 means that too) or ROLE_INTROSPECT */
 	char honeypot[NAME_CAP];
 };
 struct ev_file {
@@ -406,6 +414,34 @@ enum vmm_event { VMM_BOOTING, VMM_CONTROL_UP, VMM_PANIC, VMM_HALTED, VMM_CONSOLE
 struct vmm_state {
 	uint32_t event, pad;
 	char text[160];
+};
+
+/* ---- introspect ---------------------------------------------------------- */
+
+/* One introspect process for each honeypot. Its further fds: 4 = evidence (its
+ * record source), 5 = the guest kernel's file, read only. */
+struct intro_prepare {
+	uint32_t slot;
+	uint32_t backend;
+	uint32_t ring_bytes; /* 0: no ring is wanted (BPF brings its own) */
+	uint32_t pad;
+	char honeypot[NAME_CAP];
+};
+struct intro_start {
+	uint32_t way; /* enum intro_way (proto/intro.h) */
+	uint32_t pad;
+};
+enum intro_event { INTRO_EV_UP, INTRO_EV_LOSS, INTRO_EV_TAMPERED, INTRO_EV_COUNT };
+struct intro_state {
+	uint32_t event; /* enum intro_event */
+	uint32_t pad;
+	uint64_t records, lost, sessions; /* until now */
+	char text[160];
+};
+/* Whole struct intro_rec records (proto/intro.h) follow it. */
+struct ev_intro {
+	uint32_t n; /* records */
+	uint32_t pad;
 };
 
 /* ---- the table ---------------------------------------------------------- */
