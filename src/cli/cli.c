@@ -35,6 +35,8 @@ static const struct {
 	{ "events", cmd_events },
 	{ "flows", cmd_flows },
 	{ "pcap", cmd_pcap },
+	{ "verify", cmd_verify },
+	{ "anchor", cmd_anchor },
 	{ "image build", cmd_image_build },
 	{ "image list", cmd_image_list },
 	{ "image import", cmd_image_import },

@@ -252,6 +252,41 @@ const struct command command_table[] = {
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
 	  .perm = PERM_READ },
+	{ .name = "verify",
+	  .args = "[NAME]",
+	  .brief = "check that evidence is as it was recorded",
+	  .text =
+	      "Reads the journal of the honeynet NAME and every file that it tells of, and says what is missing or was "
+	      "changed: file, byte and record. The exit status is 0 if all is as recorded, 1 if anything is not, 2 if "
+	      "the "
+	      "command was not understood. It may be used while the honeynet runs: what is still being written is no "
+	      "error.\n\n"
+	      "A journal that somebody cut off at a commit looks like one that ends there. An anchor, kept on another "
+	      "computer, tells: see skep anchor, and --from.\n\n"
+	      "The journal has no key yet: who could write as root or as the evidence process could have made all of "
+	      "it "
+	      "anew. Only an anchor from before speaks against that.",
+	  .opts = OPTS(DIR_OPT,
+		       { 0, "from", OPT_STRING, "ANCHOR",
+			 "Check that this anchor is in the journal, or each line of this file; may be given more than "
+			 "once" },
+		       JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
+	{ .name = "anchor",
+	  .args = "[NAME]",
+	  .brief = "print where the journal stands now",
+	  .text = "Prints one line: the number, hash and time of the last record that the journal of the honeynet NAME "
+		  "has committed. Keep it where an intruder on this computer cannot change it; skep verify with its "
+		  "option from then shows whether all that was recorded until now is still there.\n\n"
+		  "  skep anchor demo >>anchors",
+	  .opts = OPTS(DIR_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
 	{ .name = "image build",
 	  .args = "RECIPE...",
 	  .brief = "build honeypot images from recipes",
