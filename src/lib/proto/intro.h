@@ -55,6 +55,19 @@ enum intro_kind {
 	INTRO_KIND_COUNT
 };
 
+/*
+ * First in each file sessions/HONEYPOT.skt: a struct intro_rec of kind INTRO_NONE
+ * with seq 0, time = when the file was begun, everything else 0, and this. Written by
+ * evidence; the records behind it are introspect's.
+ */
+#define INTRO_FILE_MAGIC "skepsess" /* eight bytes, no terminator */
+struct intro_file {
+	char magic[8];
+	uint32_t format; /* INTRO_FORMAT */
+	uint32_t zero;
+	char honeynet[32], honeypot[32]; /* zero-filled */
+};
+
 enum intro_way { INTRO_WAY_HOOKS, INTRO_WAY_PROBES, INTRO_WAY_COUNT };
 struct intro_source {
 	uint32_t way;    /* enum intro_way */
