@@ -70,6 +70,11 @@ static bool shape_policy(const struct policy *p)
 	return !p->flow.seconds && (p->honeypot.seconds || (!p->honeypot.bytes && !p->honeypot.packets));
 }
 
+static bool shape_introspection(const struct introspection_conf *c)
+{
+	return c->mode < INTROSPECTION_COUNT && c->on_tamper < ON_TAMPER_COUNT;
+}
+
 static bool shape_honeypot(const struct model *m, const struct honeypot *h)
 {
 	if (!ended(h->name, sizeof(h->name)) || !ended(h->image, sizeof(h->image)) ||
@@ -84,7 +89,7 @@ static bool shape_honeypot(const struct model *m, const struct honeypot *h)
 	for (uint32_t i = 0; i < h->naddrs; i++)
 		if (!shape_addr(&h->addrs[i]) || !h->addrs[i].family)
 			return false;
-	return shape_policy(&h->policy);
+	return shape_policy(&h->policy) && shape_introspection(&h->introspection);
 }
 
 int rules_shape(const struct model *m, struct err *e)
@@ -111,6 +116,8 @@ int rules_shape(const struct model *m, struct err *e)
 			return err_set(e, -EINVAL, "broken model: honeypot %u", i);
 	if (!shape_policy(&m->policy))
 		return err_set(e, -EINVAL, "broken model: policy");
+	if (!shape_introspection(&m->introspection))
+		return err_set(e, -EINVAL, "broken model: introspection");
 	return 0;
 }
 

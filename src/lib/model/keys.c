@@ -10,6 +10,9 @@ static const char *const allow_deny[] = { "allow", "deny", NULL };
 static const char *const deny_allow[] = { "deny", "allow", NULL };
 /* In the order of enum backend_kind. */
 static const char *const backend_words[] = { "uml", "qemu", "bochs", "vmware", "libvirt", "vmware-cmd", NULL };
+/* In the order of enum introspection_mode, and of enum on_tamper. */
+static const char *const introspection_words[] = { "auto", "hooks", "probes", "off", NULL };
+static const char *const tamper_words[] = { "freeze", "report", NULL };
 
 static const struct key network_keys[] = {
 	{ "v4", KEY_PREFIX, PLACE_NET_V4, .min = 4, AT(network, v4) },
@@ -83,6 +86,8 @@ static const struct key honeypot_keys[] = {
 	{ "hostname", KEY_HOSTNAME, PLACE_HOSTNAME, AT(honeypot, hostname) },
 	{ "boot-timeout", KEY_SECONDS, PLACE_BOOT, INT(honeypot, boot_seconds), .min = BOOT_MIN, .max = BOOT_MAX },
 	{ "policy", KEY_MAP, AT(honeypot, policy), .sub = policy_keys },
+	{ "introspection", KEY_WORD, INT(honeypot, introspection.mode), .words = introspection_words },
+	{ "on-tamper", KEY_WORD, INT(honeypot, introspection.on_tamper), .words = tamper_words },
 	{ NULL },
 };
 
@@ -93,6 +98,8 @@ const struct key model_keys[] = {
 	{ "networks", KEY_NETWORKS, PLACE_MODEL, .required = true, .sub = network_keys },
 	{ "uplink", KEY_UPLINK, PLACE_UPLINK, .sub = uplink_keys },
 	{ "policy", KEY_MAP, PLACE_POLICY, AT(model, policy), .sub = policy_keys },
+	{ "introspection", KEY_WORD, INT(model, introspection.mode), .words = introspection_words },
+	{ "on-tamper", KEY_WORD, INT(model, introspection.on_tamper), .words = tamper_words },
 	{ "evidence", KEY_MAP, PLACE_EVIDENCE, AT(model, evidence), .sub = evidence_keys },
 	{ "honeypots", KEY_HONEYPOTS, .required = true, .sub = honeypot_keys },
 	{ NULL },

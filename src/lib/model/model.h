@@ -34,6 +34,21 @@ const char *backend_name(unsigned kind); /* "uml", ... */
 
 enum uplink_kind { UPLINK_NONE, UPLINK_LAB, UPLINK_COUNT };
 
+/* How to see what happens inside of a honeypot, and what to do when its guest
+ * attacks that. The words of the file, in this order. */
+enum introspection_mode {
+	INTROSPECTION_AUTO, /* probes where the host allows them, else hooks */
+	INTROSPECTION_HOOKS,
+	INTROSPECTION_PROBES,
+	INTROSPECTION_OFF,
+	INTROSPECTION_COUNT
+};
+enum on_tamper { ON_TAMPER_FREEZE, ON_TAMPER_REPORT, ON_TAMPER_COUNT };
+struct introspection_conf {
+	uint32_t mode;      /* enum introspection_mode */
+	uint32_t on_tamper; /* enum on_tamper */
+};
+
 /* Where in the file something stands, for messages; 0 = unknown. */
 struct mark {
 	uint32_t line, col;
@@ -58,8 +73,9 @@ struct honeypot {
 	uint8_t pad[2];
 	uint64_t memory; /* bytes */
 	uint32_t cpus;
-	uint32_t boot_seconds; /* boot watchdog */
-	struct policy policy;  /* the honeynet's, overridden by its own */
+	uint32_t boot_seconds;                   /* boot watchdog */
+	struct policy policy;                    /* the honeynet's, overridden by its own */
+	struct introspection_conf introspection; /* the same */
 	struct mark mark, image_mark;
 };
 
@@ -84,7 +100,8 @@ struct model {
 	struct network nets[MODEL_NETS];
 	struct honeypot honeypots[MODEL_HONEYPOTS];
 	struct evidence_conf evidence;
-	struct policy policy; /* the honeynet's default, as written */
+	struct policy policy;                    /* the honeynet's default, as written */
+	struct introspection_conf introspection; /* the same */
 };
 
 /* All problems of one file, in the order of their place. */

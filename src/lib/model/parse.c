@@ -42,6 +42,7 @@ void *parse_new_honeypot(struct binder *b, const char *name)
 	h->cpus = 1;
 	h->boot_seconds = 60;
 	h->policy = b->m->policy;
+	h->introspection = b->m->introspection;
 	return h;
 }
 

@@ -120,14 +120,17 @@ static unsigned fate(const struct model *rm, const struct honeypot *r, const str
 		return FATE_STOP | FATE_PORT_DEL | FATE_DISK_DEL;
 	if (!r)
 		return FATE_PORT_ADD | FATE_POLICY | FATE_DISK_ADD | FATE_START;
-	unsigned f = same_policy(&r->policy, &w->policy) ? 0 : FATE_POLICY;
+	/* What to do about tampering is a policy, and super's own: no machine has to stop for it. */
+	bool policy = same_policy(&r->policy, &w->policy) && r->introspection.on_tamper == w->introspection.on_tamper;
+	unsigned f = policy ? 0 : FATE_POLICY;
 	bool port = same_port(rm, r, wm, w);
 	if (!port)
 		f |= FATE_PORT_DEL | FATE_PORT_ADD | FATE_POLICY;
 	if (!port || strcmp(r->image, w->image) != 0 || r->backend != w->backend ||
 	    strcmp(r->hostname, w->hostname) != 0)
 		f |= FATE_DISK_RENEW | FATE_DISK_ADD | FATE_STOP | FATE_START;
-	if (r->memory != w->memory || r->cpus != w->cpus || r->boot_seconds != w->boot_seconds)
+	if (r->memory != w->memory || r->cpus != w->cpus || r->boot_seconds != w->boot_seconds ||
+	    r->introspection.mode != w->introspection.mode)
 		f |= FATE_STOP | FATE_START;
 	return f;
 }

@@ -19,6 +19,12 @@ static const struct proto_rule rules[MSG_COUNT] = {
 static const char *const machine_states[MACHINE_STATE_COUNT] = { "absent", "stopped",  "starting", "running",
 								 "paused", "stopping", "failed" };
 
+const char *seeing_name(unsigned s)
+{
+	static const char *const names[SEEING_COUNT] = { "-", "off", "hooks", "probes", "absent", "tampered" };
+	return s < SEEING_COUNT ? names[s] : "?";
+}
+
 const char *machine_state_name(unsigned s)
 {
 	return s < MACHINE_STATE_COUNT ? machine_states[s] : "?";

@@ -48,7 +48,9 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_LAB_DEL, priv_lab, 0, 0, SUPER, PRIV, STATE_ANY)                                                        \
 	X(PRIV_LAB_FDS, msg_empty, 0, 0, SUPER, PRIV, STATE_RUN) /* answer's fds: user ns, net ns, mount ns */         \
 	X(PRIV_DISK, priv_disk, 0, 0, SUPER, PRIV, STATE_ANY)    /* answer's fds: overlay, base */                     \
-	X(PRIV_VMM, priv_vmm, 0, 8, SUPER, PRIV, STATE_UP)       /* fds: frames, console, control, overlay, base */    \
+	/* fds: frames, console, control, overlay, base; and where hooks are wanted: ring, plan */                     \
+	X(PRIV_VMM, priv_vmm, 0, 8, SUPER, PRIV, STATE_UP)                                                             \
+	X(PRIV_MEMORY, priv_memory, 0, 0, SUPER, PRIV, STATE_UP) /* answer's fd: the memory of a VMM, read only */     \
 	X(PRIV_KILL, priv_kill, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
 	X(PRIV_INSPECT, priv_inspect, 0, 0, SUPER, PRIV, STATE_ANY) /* PRIV_THREAD..., then done */                    \
 	X(PRIV_RUN, msg_empty, 0, 0, SUPER, PRIV, STATE_INIT)       /* start-up is over */                             \
@@ -82,7 +84,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(EV_CONSOLE, ev_console, 16384, 0, VMM, EVIDENCE, STATE_ANY)                                                  \
 	X(EV_INTRO, ev_intro, 30720, 0, INTROSPECT, EVIDENCE, STATE_ANY) /* whole intro_rec records, padded to 8 */    \
 	/* super -> introspect; each is answered by one INTRO_DONE */                                                  \
-	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT) /* fd: plan of an earlier one, or none */ \
+	/* fds: none; or the plan of an earlier one; or that, and the ring to go on with after a death */              \
+	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT)                                           \
 	X(INTRO_START, intro_start, 0, 3, SUPER, INTROSPECT, STATE_UP) /* fds: guest memory, VMM's pidfd, BPF ring */  \
 	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY)   /* reads what is left, then done and exit */    \
 	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)        /* of PREPARE, fds: ring, plan */               \
@@ -195,7 +198,25 @@ struct rep_honeypot {
 	uint32_t restarts; /* early boot failures that were tried again */
 	uint32_t jail;     /* JAIL_* bits that are in force */
 	char detail[160];  /* why it failed, or empty */
+	/* introspection */
+	uint32_t seeing; /* enum seeing */
+	int32_t introspect_pid;
+	uint32_t introspect_starts; /* of the process for this run of the machine; more than 1: it died and came back */
+	uint32_t pad3;
+	uint64_t records, lost, sessions; /* until now, for this run of the machine */
+	char blind[160];                  /* why not, or what the tampering was, or empty */
 };
+/* How a honeypot is seen from outside. */
+enum seeing {
+	SEEING_NOT,    /* the machine does not run, or its process is not there yet */
+	SEEING_OFF,    /* by configuration */
+	SEEING_HOOKS,  /* the shim's hooks write into a ring */
+	SEEING_PROBES, /* BPF programs do */
+	SEEING_ABSENT, /* it was wanted, and does not work */
+	SEEING_TAMPERED,
+	SEEING_COUNT
+};
+const char *seeing_name(unsigned s);
 #define FROZEN_ITSELF 1u
 #define FROZEN_HONEYNET 2u
 #define JAIL_USERNS 1u
@@ -232,8 +253,8 @@ struct rep_end {
 /* ---- priv --------------------------------------------------------------- */
 
 struct priv_spawn {
-	uint32_t role; /* ROLE_GATEWAY, ROLE_EVIDENCE, ROLE_VMM */
-	uint32_t slot; /* of the honeypot, for ROLE_VMM */
+	uint32_t role; /* ROLE_GATEWAY, ROLE_EVIDENCE, ROLE_VMM, ROLE_INTROSPECT */
+	uint32_t slot; /* of the honeypot, for the last two */
 };
 struct priv_lab {
 	uint32_t net; /* network slot */
@@ -257,8 +278,12 @@ struct priv_vmm {
 	uint8_t pad2[2];
 	char honeypot[NAME_CAP];
 };
+struct priv_memory {
+	uint32_t slot; /* its VMM runs */
+	uint32_t pad;
+};
 struct priv_kill {
-	uint32_t what; /* ROLE_VMM with vmm=0: the handler; vmm=1: the VMM; or ROLE_GATEWAY, ... */
+	uint32_t what; /* ROLE_INTROSPECT; ROLE_VMM with vmm=0: the handler; vmm=1: the VMM; or ROLE_GATEWAY, ... */
 	uint32_t slot;
 	uint32_t vmm;
 	uint32_t pad;

@@ -123,8 +123,10 @@ static void take_policies(struct super *s, const struct model *m)
 {
 	for (unsigned i = 0; i < m->nhoneypots; i++) {
 		struct machine *x = machine_find(s, m->honeypots[i].name);
-		if (x)
-			x->hp.policy = m->honeypots[i].policy;
+		if (!x)
+			continue;
+		x->hp.policy = m->honeypots[i].policy;
+		x->hp.introspection.on_tamper = m->honeypots[i].introspection.on_tamper;
 	}
 }
 

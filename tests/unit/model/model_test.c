@@ -29,6 +29,8 @@ static const char text[] = "honeynet: shop\n"
 			   "    hostname: db1.example.com\n"
 			   "    mac: 3c:d9:2b:00:00:07\n"
 			   "    policy: {inbound: deny, outbound: {udp: 3/day}, budget: {flow: {bytes: 1k}}}\n"
+			   "    introspection: off\n"
+			   "on-tamper: report\n"
 			   "policy:\n"
 			   "  outbound: {tcp: 15/hour, udp: unlimited, icmp: none}\n"
 			   "  lateral: {other: 2/second}\n"
@@ -87,6 +89,12 @@ static void policies_inherit(void **state)
 	good(text, &m);
 	const struct policy *web = &model_honeypot(&m, "web1")->policy, *db = &model_honeypot(&m, "db1")->policy;
 	assert_memory_equal(web, &m.policy, sizeof(*web));
+	const struct introspection_conf *wi = &model_honeypot(&m, "web1")->introspection,
+					*di = &model_honeypot(&m, "db1")->introspection;
+	assert_int_equal(wi->mode, INTROSPECTION_AUTO);
+	assert_int_equal(wi->on_tamper, ON_TAMPER_REPORT);
+	assert_int_equal(di->mode, INTROSPECTION_OFF);
+	assert_int_equal(di->on_tamper, ON_TAMPER_REPORT);
 	limit_is(&web->outbound[LIMIT_CLASS_TCP], 15, 3600);
 	limit_is(&web->outbound[LIMIT_CLASS_UDP], LIMIT_UNLIMITED, 0);
 	limit_is(&web->outbound[LIMIT_CLASS_ICMP], 0, 0);
@@ -268,6 +276,10 @@ static void check_refuses_every_twist(void **state)
 		TWIST(honeypots[0].policy.honeypot.packets, UINT64_MAX),
 		TWIST(honeypots[0].policy.honeypot.seconds, 0),
 		TWIST(policy.outbound[1].seconds, UINT32_MAX),
+		TWIST(honeypots[0].introspection.mode, INTROSPECTION_COUNT),
+		TWIST(honeypots[1].introspection.on_tamper, ON_TAMPER_COUNT),
+		TWIST(introspection.mode, UINT32_MAX),
+		TWIST(introspection.on_tamper, 2),
 		TWIST(evidence.max_bytes, 1),
 		TWIST(evidence.max_age, 1),
 		TWIST(evidence.rotate_bytes, 0),

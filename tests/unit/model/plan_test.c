@@ -53,7 +53,14 @@ static uint32_t disk_sum(const struct model *m, const struct honeypot *h)
 static uint32_t machine_sum(const struct model *m, const struct honeypot *h)
 {
 	uint32_t s = sum(disk_sum(m, h), &h->memory, sizeof(h->memory));
+	s = sum(s, &h->introspection.mode, sizeof(h->introspection.mode));
 	return sum(s, &h->boot_seconds, sizeof(h->boot_seconds));
+}
+
+static uint32_t policy_sum(const struct honeypot *h)
+{
+	return sum(sum(1, &h->policy, sizeof(h->policy)), &h->introspection.on_tamper,
+		   sizeof(h->introspection.on_tamper));
 }
 
 static void build_up(struct world *w, const struct model *m)
@@ -66,7 +73,7 @@ static void build_up(struct world *w, const struct model *m)
 		unsigned k = number(h->name);
 		w->port[k] = port_sum(m, h);
 		w->port_net[k] = 1 + number(m->nets[h->net].name);
-		w->policy[k] = sum(1, &h->policy, sizeof(h->policy));
+		w->policy[k] = policy_sum(h);
 		w->disk[k] = disk_sum(m, h);
 		w->machine[k] = machine_sum(m, h);
 	}
@@ -79,7 +86,7 @@ static void set_policies(struct world *w, const struct model *m)
 		char name[3] = { 'h', (char)('0' + k), 0 };
 		const struct honeypot *h = m ? model_honeypot(m, name) : NULL;
 		if (w->port[k] && h)
-			w->policy[k] = sum(1, &h->policy, sizeof(h->policy));
+			w->policy[k] = policy_sum(h);
 	}
 }
 
@@ -88,7 +95,7 @@ static void start(struct world *w, unsigned k, const struct model *m, const stru
 	assert_int_equal(w->machine[k], 0);
 	assert_int_equal(w->port[k], port_sum(m, h));
 	/* The invariant: no machine before its port and its policy. */
-	assert_int_equal(w->policy[k], sum(1, &h->policy, sizeof(h->policy)));
+	assert_int_equal(w->policy[k], policy_sum(h));
 	assert_int_equal(w->disk[k], disk_sum(m, h));
 	w->machine[k] = machine_sum(m, h);
 }
@@ -203,6 +210,8 @@ static void random_model(uint64_t *seed, struct model *m)
 		mac_auto("net", h->name, h->mac);
 		h->memory = (uint64_t)(64 + 64 * (rnd(seed, 5) == 0)) << 20;
 		random_policy(seed, &h->policy);
+		h->introspection.mode = rnd(seed, 5) ? INTROSPECTION_AUTO : INTROSPECTION_OFF;
+		h->introspection.on_tamper = rnd(seed, 5) ? ON_TAMPER_FREEZE : ON_TAMPER_REPORT;
 	}
 	if (!rnd(seed, 3))
 		m->evidence.max_bytes = 1ull << 31;
@@ -293,6 +302,15 @@ static void only(unsigned op, const char *name)
 	assert_string_equal(plan.steps[0].name, name);
 }
 
+static void only_restart(void)
+{
+	assert_int_equal(plan_make(&from, &to, &plan, NULL), 0);
+	assert_int_equal(plan.n, 2);
+	assert_int_equal(plan.steps[0].op, STEP_MACHINE_STOP);
+	assert_int_equal(plan.steps[1].op, STEP_MACHINE_START);
+	assert_string_equal(plan.steps[1].name, from.honeypots[1].name);
+}
+
 static void small_changes_are_small(void **state)
 {
 	(void)state;
@@ -306,15 +324,17 @@ static void small_changes_are_small(void **state)
 	to.honeypots[1].policy.honeypot.seconds = 60;
 	only(STEP_POLICY, "");
 	to = from;
+	to.honeypots[0].introspection.on_tamper ^= 1;
+	only(STEP_POLICY, "");
+	to = from;
 	to.evidence.max_age = 3600;
 	only(STEP_EVIDENCE, "");
 	to = from;
 	to.honeypots[1].memory += 1 << 20;
-	assert_int_equal(plan_make(&from, &to, &plan, NULL), 0);
-	assert_int_equal(plan.n, 2);
-	assert_int_equal(plan.steps[0].op, STEP_MACHINE_STOP);
-	assert_int_equal(plan.steps[1].op, STEP_MACHINE_START);
-	assert_string_equal(plan.steps[1].name, from.honeypots[1].name);
+	only_restart();
+	to = from;
+	to.honeypots[1].introspection.mode = INTROSPECTION_PROBES;
+	only_restart();
 }
 
 static void from_nothing(void **state)
