@@ -144,14 +144,15 @@ enum hook_call {
 /* Offsets of structure members, in bytes. */
 #define HOOK_OFFSETS(X)                                                                                                \
 	X(TTY_DRIVER)                                                                                                  \
-	X(TTY_INDEX) X(TTY_LINK) X(TTY_NAME) X(DRIVER_TYPE) X(DRIVER_SUBTYPE) X(DRIVER_MAJOR) X(DRIVER_MINOR_START)    \
-	    X(TASK_COMM) X(TASK_MM) X(TASK_PID) X(TASK_TGID) X(TASK_REAL_PARENT) X(TASK_CRED) X(TASK_SIGNAL)           \
-		X(TASK_FS) X(SIGNAL_TTY) X(SIGNAL_LIVE) X(FS_PWD) X(MM_PGD) X(CRED_UID) X(CRED_EUID) X(BPRM_P)         \
-		    X(BPRM_MM) X(BPRM_FILENAME) X(BPRM_ARGC) X(BPRM_ENVC) X(FILE_PATH) X(FILE_FLAGS) X(FILE_MODE)      \
-			X(FILE_INODE) X(PATH_MNT) X(PATH_DENTRY) X(DENTRY_PARENT) X(DENTRY_NAME) X(MNT_ROOT)           \
-			    X(MOUNT_PARENT) X(MOUNT_MOUNTPOINT) X(SK_FAMILY) X(SK_DPORT) X(SK_NUM) X(SK_DADDR)         \
-				X(SK_RCV_SADDR) X(SK_V6_DADDR) X(SK_V6_RCV_SADDR) X(SK_PROTOCOL) X(MODULE_NAME)        \
-				    X(SKB_DATA) X(SKB_UNIX_CONSUMED)
+	X(TTY_INDEX)                                                                                                   \
+	X(TTY_LINK) X(TTY_NAME) X(DRIVER_TYPE) X(DRIVER_SUBTYPE) X(DRIVER_MAJOR) X(DRIVER_MINOR_START) X(TASK_COMM)    \
+	    X(TASK_MM) X(TASK_PID) X(TASK_TGID) X(TASK_REAL_PARENT) X(TASK_CRED) X(TASK_SIGNAL) X(TASK_FS)             \
+		X(SIGNAL_TTY) X(SIGNAL_LIVE) X(FS_PWD) X(MM_PGD) X(CRED_UID) X(CRED_EUID) X(BPRM_P) X(BPRM_MM)         \
+		    X(BPRM_FILENAME) X(BPRM_ARGC) X(BPRM_ENVC) X(FILE_PATH) X(FILE_FLAGS) X(FILE_MODE) X(FILE_INODE)   \
+			X(PATH_MNT) X(PATH_DENTRY) X(DENTRY_PARENT) X(DENTRY_NAME) X(MNT_ROOT) X(MOUNT_PARENT)         \
+			    X(MOUNT_MOUNTPOINT) X(SK_FAMILY) X(SK_DPORT) X(SK_NUM) X(SK_DADDR) X(SK_RCV_SADDR)         \
+				X(SK_V6_DADDR) X(SK_V6_RCV_SADDR) X(SK_PROTOCOL) X(MODULE_NAME) X(SKB_DATA)            \
+				    X(SKB_UNIX_CONSUMED)
 
 enum hook_offset {
 #define X(name) HOOK_OFF_##name,
@@ -159,6 +160,7 @@ enum hook_offset {
 #undef X
 	    HOOK_OFF_COUNT
 };
+#define HOOK_RETS 2
 #define HOOK_OFF_NONE 0xffffu /* not known for this kernel */
 
 struct hook_place {
@@ -178,6 +180,11 @@ struct hook_plan {
 	struct hook_place site[HOOK_SITE_COUNT];
 	uint64_t call[HOOK_CALL_COUNT]; /* 0 = this kernel has none */
 	uint16_t off[HOOK_OFF_COUNT];
+	/* For BPF alone (lib/guest/returns.h): instructions at which rax holds what
+	 * the site's function returns; 0 = none. And the size of a kernel stack, at
+	 * whose beginning struct thread_info stands; 0 = unknown. */
+	uint64_t ret[HOOK_SITE_COUNT][HOOK_RETS];
+	uint32_t stack_bytes, zero;
 };
 
 #endif
