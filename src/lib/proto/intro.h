@@ -30,28 +30,39 @@ struct intro_rec {
 	char comm[16];
 };
 #define INTRO_F_CUT 1u   /* longer than what is here */
-#define INTRO_F_MORE 2u  /* the next record of this pid and kind carries on */
+#define INTRO_F_MORE 2u  /* EXEC: the next record carries on (it follows at once) */
 #define INTRO_F_FAULT 4u /* some of it could not be read */
+#define INTRO_F_CONT                                                                                                   \
+	8u /* EXEC: this one carries on: its payload is argument bytes only, from where the last one stopped */
+#define INTRO_F_EDITED                                                                                                 \
+	16u /* COMMAND: typed with keys whose effect (history, completion) only the screen shows; taken from there */
+#define INTRO_F_NOECHO 32u /* COMMAND: what was typed did not appear on the screen */
 
 enum intro_kind {
 	INTRO_NONE,
-	INTRO_SOURCE,  /* struct intro_source, text: a source began (first record of each file's series) */
-	INTRO_LOSS,    /* struct intro_loss: records that were lost before this one */
+	INTRO_SOURCE,  /* struct intro_source, text: a source began (first record of each series, seq 1), or the guest's
+			* kernel started and said which hooks are in place */
+	INTRO_LOSS,    /* struct intro_loss: facts that were lost, or made no sense, before this one */
 	INTRO_TAMPER,  /* text: the guest attacks the hooks */
 	INTRO_SESSION, /* struct intro_session, text user: a session begins, or more is known about it (last one wins)
 			*/
-	INTRO_END,     /* struct intro_end: a session is over */
+	INTRO_END,     /* struct intro_end: a session is over: nobody serves its connection any more. What its processes
+			* do after that still carries its id; another END with the final sums follows the last of them */
 	INTRO_TTY,     /* u32 dir (0 input, 1 output), bytes */
 	INTRO_WINSIZE, /* u16 rows, u16 cols */
-	INTRO_LOGIN,   /* u32 outcome (enum intro_outcome), u32 how (enum intro_auth), text user, text password */
-	INTRO_COMMAND, /* text: a line as it was typed and edited */
-	INTRO_EXEC,    /* i32 ret, u32 argc, text path, text cwd, arguments as texts (F_MORE: go on in the next) */
-	INTRO_FORK,    /* u32 pid of the child */
-	INTRO_EXIT,    /* u32 code as of wait(2) */
-	INTRO_FILE,    /* u32 op (enum intro_file_op), u32 mode or flags, text path, text other path */
-	INTRO_SOCKET,  /* struct hook_socket of lib/proto/hook.h */
-	INTRO_MODULE,  /* text name */
-	INTRO_CRED,    /* u32 old uid, u32 new uid, u32 old euid, u32 new euid */
+	INTRO_LOGIN, /* u32 outcome (enum intro_outcome), u32 how (enum intro_auth), text user, text password (KEY: the
+		      * key's algorithm) */
+	INTRO_COMMAND, /* text: a line as it was typed and edited; may hold newlines (pasted). tty 0: the command of an
+			* ssh exec request */
+	INTRO_EXEC, /* i32 ret, u32 argc, text path, text cwd, arguments as texts (F_MORE: go on in the next). pid, comm
+		     * and uid are those after it */
+	INTRO_FORK, /* u32 pid of the child */
+	INTRO_EXIT, /* u32 code as of wait(2) */
+	INTRO_FILE, /* u32 op (enum intro_file_op), u32 flags as of open(2) or mode (CHMOD), text path, text other path
+		     */
+	INTRO_SOCKET, /* struct hook_socket of lib/proto/hook.h */
+	INTRO_MODULE, /* text name */
+	INTRO_CRED,   /* u32 old uid, u32 new uid, u32 old euid, u32 new euid */
 	INTRO_KIND_COUNT
 };
 
