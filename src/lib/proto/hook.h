@@ -30,19 +30,22 @@ enum hook_type {
 	HOOK_EXEC_TRY, /* u32 argc, u32 bytes of the argument block in all, path\0, cwd\0, then the block: arg\0arg\0...
 			*/
 	HOOK_EXEC_MORE, /* u32 offset in the block, u32 zero, bytes: goes on from the same task's EXEC_TRY */
-	HOOK_EXEC_DONE, /* nothing; ret: 0 or negative errno. comm, uid are those of the new program */
+	HOOK_EXEC_DONE, /* ret: 0 or negative errno. comm, uid are those of the new program. If 0: path\0 of its file as
+			 * the kernel names it ("/memfd:x (deleted)"; of a script its interpreter), or nothing */
 	HOOK_FORK,      /* u32 tgid of the new task, u32 tid. tgid == the caller's: a thread */
 	HOOK_EXIT,      /* u32 code as in wait(2), u32 1 = the whole process (last thread or group exit) */
-	HOOK_OPEN,      /* u32 f_flags, u32 mode, path\0; only opened for writing, or created */
-	HOOK_RENAME,    /* old\0 new\0 */
-	HOOK_UNLINK,    /* u32 1 = directory, u32 zero, path\0 */
-	HOOK_CHMOD,     /* u32 mode, u32 zero, path\0 */
-	HOOK_SOCKET,    /* struct hook_socket */
-	HOOK_MODULE,    /* name\0 */
-	HOOK_CRED,      /* u32 old uid, u32 new uid, u32 old euid, u32 new euid */
-	HOOK_AUTH,      /* bytes of one read from a unix stream socket by a process whose comm is "sshd" */
+	HOOK_OPEN,   /* u32 f_flags, u32 mode (i_mode, HOOK_OPEN_CREATED), path\0; only opened for writing, or created
+		      */
+	HOOK_RENAME, /* old\0 new\0 */
+	HOOK_UNLINK, /* u32 1 = directory, u32 zero, path\0 */
+	HOOK_CHMOD,  /* u32 mode, u32 zero, path\0 */
+	HOOK_SOCKET, /* struct hook_socket */
+	HOOK_MODULE, /* name\0 */
+	HOOK_CRED,   /* u32 old uid, u32 new uid, u32 old euid, u32 new euid */
+	HOOK_AUTH,   /* bytes of one read from a unix stream socket by a process whose comm is "sshd" */
 	HOOK_TYPE_COUNT
 };
+#define HOOK_OPEN_CREATED 0x80000000u /* this open made the file */
 
 /* Before the data of each record. All numbers in host byte order. */
 struct hook_rec {
@@ -100,8 +103,8 @@ struct hook_socket {
 /* X(NAME, function in the guest kernel): each is hooked at its entry. */
 #define HOOK_SITES(X)                                                                                                  \
 	X(PTY_WRITE, "pty_write")                                                                                      \
-	X(LINE_WRITE, "line_write")                       /* arch/um: output of serial lines and consoles */           \
-	X(LINE_READ, "tty_insert_flip_string_fixed_flag") /* input of serial lines (to be refined) */                  \
+	X(LINE_WRITE, "line_write")        /* arch/um: output of serial lines and consoles */                          \
+	X(LINE_READ, "n_tty_receive_buf2") /* input of serial lines; of ptys as well, to be left out */                \
 	X(PTY_RESIZE, "pty_resize")                                                                                    \
 	X(EXEC, "bprm_execve")                                                                                         \
 	X(FORK, "wake_up_new_task")                                                                                    \
@@ -111,15 +114,16 @@ struct hook_socket {
 	X(UNLINK, "vfs_unlink")                                                                                        \
 	X(RMDIR, "vfs_rmdir")                                                                                          \
 	X(CHMOD, "chmod_common")                                                                                       \
-	X(TCP4_CONNECT, "tcp_v4_connect")                                                                              \
-	X(TCP6_CONNECT, "tcp_v6_connect")                                                                              \
-	X(UDP4_CONNECT, "__ip4_datagram_connect")                                                                      \
-	X(UDP6_CONNECT, "__ip6_datagram_connect")                                                                      \
+	X(TCP_CONNECT, "tcp_connect")        /* (sk): of IPv4, and of IPv6 even where that is a module */              \
+	X(UDP_CONNECT, "inet_dgram_connect") /* (socket, address, length, flags): likewise */                          \
 	X(ACCEPT, "inet_csk_accept")                                                                                   \
 	X(LISTEN, "inet_csk_listen_start")                                                                             \
 	X(MODULE, "do_init_module")                                                                                    \
 	X(CRED, "commit_creds")                                                                                        \
-	X(UNIX_READ, "unix_stream_read_actor")
+	X(UNIX_READ, "unix_stream_read_actor")                                                                         \
+	X(MNT_WRITE, "mnt_want_write") /* (mnt): before rename, unlink, rmdir, which are not told the mount */         \
+	X(KERNEL_READ,                                                                                                 \
+	  "copy_from_kernel_nofault") /* /dev/mem, /proc/kcore, bpf(2): the shim shows them what it replaced */
 
 enum hook_site {
 #define X(name, fn) HOOK_SITE_##name,
@@ -132,7 +136,8 @@ enum hook_site {
 #define HOOK_CALLS(X)                                                                                                  \
 	X(D_PATH, "d_path")                                                                                            \
 	X(DENTRY_PATH, "dentry_path_raw")                                                                              \
-	X(KTIME_REAL, "ktime_get_real_ts64")
+	X(KTIME_REAL, "ktime_get_real_ts64")                                                                           \
+	X(SET_SIGNALS, "um_set_signals") /* int (int on): the guest's interrupts; returns what it was */
 
 enum hook_call {
 #define X(name, fn) HOOK_CALL_##name,
@@ -142,17 +147,17 @@ enum hook_call {
 };
 
 /* Offsets of structure members, in bytes. */
-#define HOOK_OFFSETS(X)                                                                                                \
-	X(TTY_DRIVER)                                                                                                  \
-	X(TTY_INDEX)                                                                                                   \
-	X(TTY_LINK) X(TTY_NAME) X(DRIVER_TYPE) X(DRIVER_SUBTYPE) X(DRIVER_MAJOR) X(DRIVER_MINOR_START) X(TASK_COMM)    \
-	    X(TASK_MM) X(TASK_PID) X(TASK_TGID) X(TASK_REAL_PARENT) X(TASK_CRED) X(TASK_SIGNAL) X(TASK_FS)             \
-		X(SIGNAL_TTY) X(SIGNAL_LIVE) X(FS_PWD) X(MM_PGD) X(CRED_UID) X(CRED_EUID) X(BPRM_P) X(BPRM_MM)         \
-		    X(BPRM_FILENAME) X(BPRM_ARGC) X(BPRM_ENVC) X(FILE_PATH) X(FILE_FLAGS) X(FILE_MODE) X(FILE_INODE)   \
-			X(PATH_MNT) X(PATH_DENTRY) X(DENTRY_PARENT) X(DENTRY_NAME) X(MNT_ROOT) X(MOUNT_PARENT)         \
-			    X(MOUNT_MOUNTPOINT) X(SK_FAMILY) X(SK_DPORT) X(SK_NUM) X(SK_DADDR) X(SK_RCV_SADDR)         \
-				X(SK_V6_DADDR) X(SK_V6_RCV_SADDR) X(SK_PROTOCOL) X(MODULE_NAME) X(SKB_DATA)            \
-				    X(SKB_UNIX_CONSUMED)
+/* clang-format off */
+#define HOOK_OFFSETS(X) \
+	X(TTY_DRIVER) X(TTY_INDEX) X(TTY_LINK) X(TTY_NAME) X(DRIVER_TYPE) X(DRIVER_SUBTYPE) X(DRIVER_MAJOR) \
+	X(DRIVER_MINOR_START) X(TASK_COMM) X(TASK_MM) X(TASK_PID) X(TASK_TGID) X(TASK_REAL_PARENT) X(TASK_CRED) \
+	X(TASK_SIGNAL) X(TASK_FS) X(SIGNAL_TTY) X(SIGNAL_LIVE) X(FS_PWD) X(MM_PGD) X(MM_EXE_FILE) X(CRED_UID) \
+	X(CRED_EUID) X(BPRM_P) X(BPRM_MM) X(BPRM_FILENAME) X(BPRM_ARGC) X(BPRM_ENVC) X(FILE_PATH) X(FILE_FLAGS) \
+	X(FILE_MODE) X(FILE_INODE) X(INODE_MODE) X(PATH_MNT) X(PATH_DENTRY) X(DENTRY_PARENT) X(DENTRY_NAME) \
+	X(MNT_ROOT) X(MOUNT_PARENT) X(MOUNT_MOUNTPOINT) X(SOCKET_SK) X(SK_FAMILY) X(SK_DPORT) X(SK_NUM) X(SK_DADDR) \
+	X(SK_RCV_SADDR) X(SK_V6_DADDR) X(SK_V6_RCV_SADDR) X(SK_PROTOCOL) X(MODULE_NAME) X(SKB_DATA) X(SKB_LEN) \
+	X(SKB_UNIX_CONSUMED)
+/* clang-format on */
 
 enum hook_offset {
 #define X(name) HOOK_OFF_##name,
@@ -177,6 +182,8 @@ struct hook_plan {
 	uint8_t build_id[32]; /* BLAKE2b of the kernel's file */
 	uint64_t base;        /* address at which file offset 0 is loaded */
 	uint64_t text, text_end;
+	uint32_t thread_size; /* of a kernel stack, a power of two: current = *(u64 *)(stack pointer & -thread_size) */
+	uint32_t zero;
 	struct hook_place site[HOOK_SITE_COUNT];
 	uint64_t call[HOOK_CALL_COUNT]; /* 0 = this kernel has none */
 	uint16_t off[HOOK_OFF_COUNT];

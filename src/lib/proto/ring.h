@@ -40,6 +40,10 @@ struct ring_shm {
 	alignas(64) _Atomic uint64_t tail; /* consumer */
 	_Atomic uint32_t asleep;           /* consumer waits on the eventfd */
 	_Atomic int32_t stop;              /* consumer takes nothing any more: negative errno */
+	/* The producer's own notes, for one that is executed anew (a guest that
+	 * restarts): seq of its last entry, and what it lost and has not told. */
+	alignas(64) _Atomic uint64_t seq;
+	_Atomic uint64_t lost_entries, lost_bytes;
 };
 
 enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3 };
