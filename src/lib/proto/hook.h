@@ -188,10 +188,8 @@ struct hook_plan {
 	uint64_t call[HOOK_CALL_COUNT]; /* 0 = this kernel has none */
 	uint16_t off[HOOK_OFF_COUNT];
 	/* For BPF alone (lib/guest/returns.h): instructions at which rax holds what
-	 * the site's function returns; 0 = none. And the size of a kernel stack, at
-	 * whose beginning struct thread_info stands; 0 = unknown. */
+	 * the site's function returns; 0 = none. */
 	uint64_t ret[HOOK_SITE_COUNT][HOOK_RETS];
-	uint32_t stack_bytes, zero;
 };
 
 #endif
