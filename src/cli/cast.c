@@ -24,9 +24,6 @@ static bool on_record(void *arg, struct skt_reader *in, const struct skt_rec *r)
 	(void)in;
 	if (r->h.session != p->id)
 		return true;
-	/* Nothing comes after its end. */
-	if (r->h.kind == INTRO_END)
-		return false;
 	if (r->h.tty != p->tty)
 		return true;
 	if (skt_tty(r, &dir, &ev.bytes))

@@ -31,6 +31,8 @@ struct skt_exec {
 	int32_t ret;
 	uint32_t argc;
 	struct slice path, cwd;
+	/* With INTRO_F_CONT in the record's flags all else is empty, and args go on
+	 * where those of the record before it stopped. */
 	struct slice args; /* arg\0arg\0...; the last one may be without its zero byte */
 };
 bool skt_file_head(const struct skt_rec *r, struct intro_file *f); /* INTRO_NONE; names are terminated */

@@ -176,7 +176,8 @@ static void sum_up(struct session *s, const struct skt_rec *r)
 		on_session(s, r);
 		break;
 	case INTRO_END:
-		if (skt_end(r, &end))
+		/* The first one: what is told later is what its processes did after it. */
+		if (skt_end(r, &end) && !s->end)
 			s->end = end.end ? end.end : r->h.time;
 		break;
 	case INTRO_TTY:
@@ -190,7 +191,7 @@ static void sum_up(struct session *s, const struct skt_rec *r)
 		s->commands++;
 		break;
 	case INTRO_EXEC:
-		s->execs++;
+		s->execs += !(r->h.flags & INTRO_F_CONT);
 		break;
 	case INTRO_FILE:
 		s->files++;

@@ -138,6 +138,10 @@ bool skt_exec(const struct skt_rec *r, struct skt_exec *x)
 {
 	struct slice s = r->body;
 	uint32_t ret, argc;
+	if (r->h.kind == INTRO_EXEC && (r->h.flags & INTRO_F_CONT)) {
+		*x = (struct skt_exec){ .args = s };
+		return true;
+	}
 	if (r->h.kind != INTRO_EXEC || !slice_le32(&s, &ret) || !slice_le32(&s, &argc))
 		return false;
 	x->ret = (int32_t)ret;
