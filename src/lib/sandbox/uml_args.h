@@ -30,6 +30,9 @@
 #define UML_FD_FRAMES 3  /* AF_UNIX SEQPACKET, one frame per message */
 #define UML_FD_CONSOLE 4 /* AF_UNIX STREAM: the guest's ttyS0 */
 #define UML_FD_CONTROL 5 /* AF_UNIX DGRAM, connected: mconsole requests and notifications */
+/* Only where the shim is to place hooks: it maps both and closes them before the kernel runs. */
+#define UML_FD_RING 6 /* memfd: a ring of lib/proto/ring.h that the hooks write */
+#define UML_FD_PLAN 7 /* sealed memfd: struct hook_plan */
 
 #define UML_MEMORY_MIN (32ull << 20)
 #define UML_MEMORY_MAX (64ull << 30)

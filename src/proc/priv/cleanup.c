@@ -2,8 +2,8 @@
 /*
  * The end, however it came. First everything that an intruder can still reach
  * or that can still change something is killed: VMMs, gateway, handlers, super.
- * Evidence sees its commander hang up and gets a moment to write what the
- * rings still hold; then it is killed too.
+ * Evidence and the introspect processes see their commander hang up and get a
+ * moment to write what the rings still hold; then they are killed too.
  */
 #include "base/log.h"
 #include "proc/priv/state.h"
@@ -25,17 +25,23 @@ static void count(struct priv *p, struct child *c)
 
 static void kill_others(struct priv *p, struct child *c)
 {
-	if (c->role != ROLE_EVIDENCE && !(p->quit_asked && c->role == ROLE_SUPER))
+	if (c->role != ROLE_EVIDENCE && c->role != ROLE_INTROSPECT && !(p->quit_asked && c->role == ROLE_SUPER))
 		spawn_kill(c);
+}
+
+static void kill_slow(struct priv *p, struct child *c)
+{
+	if (c->role != ROLE_EVIDENCE && c->role != ROLE_INTROSPECT)
+		return;
+	(void)p;
+	log_warn("%s did not end within %d s", role_name(c->role), GRACE_SECONDS);
+	spawn_kill(c);
 }
 
 static void grace_over(void *arg, uint64_t now)
 {
-	struct priv *p = arg;
 	(void)now;
-	if (p->evidence.pid)
-		log_warn("evidence did not end within %d s", GRACE_SECONDS);
-	spawn_kill(&p->evidence);
+	spawn_each(arg, kill_slow);
 }
 
 static void end_over(void *arg, uint64_t now)

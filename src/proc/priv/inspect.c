@@ -56,7 +56,7 @@ static void each(struct walk *w, const struct child *c)
 		return;
 	if (c->vmm)
 		look(w, c->pid, true, pot, "machine");
-	else if (c->role == ROLE_VMM)
+	else if (c->role == ROLE_VMM || c->role == ROLE_INTROSPECT)
 		look(w, c->pid, false, pot, role_name(c->role));
 	else
 		look(w, c->pid, false, role_name(c->role), role_name(c->role));
@@ -74,8 +74,10 @@ int verb_inspect(struct priv *p, struct msg *m, struct verb_reply *r, struct err
 		if (q->slot != PRIV_ALL && q->slot != i)
 			continue;
 		each(&w, &p->vmms[i]);
-		if (w.threads)
-			each(&w, &p->handlers[i]);
+		if (!w.threads)
+			continue;
+		each(&w, &p->handlers[i]);
+		each(&w, &p->introspects[i]);
 	}
 	if (q->slot == PRIV_ALL && w.threads) {
 		each(&w, &p->super_child);

@@ -3,6 +3,7 @@
  * vmm.c but reaped here. */
 #include "base/log.h"
 #include "proc/priv/state.h"
+#include "sandbox/uml_args.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,8 @@ static uid_t role_uid(const struct priv *p, enum role role, uint32_t slot)
 		return p->uid_base + UID_GATEWAY;
 	case ROLE_EVIDENCE:
 		return p->uid_base + UID_EVIDENCE;
+	case ROLE_INTROSPECT:
+		return p->uid_base + UID_INTROSPECT + slot;
 	default:
 		return p->uid_base + UID_HANDLER + slot;
 	}
@@ -133,6 +136,8 @@ void spawn_each(struct priv *p, void (*fn)(struct priv *p, struct child *c))
 			fn(p, &p->vmms[i]);
 		if (p->handlers[i].pid)
 			fn(p, &p->handlers[i]);
+		if (p->introspects[i].pid)
+			fn(p, &p->introspects[i]);
 	}
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (own[i]->pid)
@@ -202,6 +207,14 @@ static bool is_channel(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && domain == AF_UNIX && type == SOCK_SEQPACKET;
 }
 
+/* What the introspect process reads symbols and offsets from: nobody but us may
+ * say which file that is. */
+static int open_kernel(struct err *e)
+{
+	int fd = open(UML_PROGRAM, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? err_sys(e, -errno, "cannot open the guest kernel " UML_PROGRAM) : fd;
+}
+
 int verb_spawn(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
 {
 	const struct priv_spawn *s = MSG_BODY_AS(m, priv_spawn);
@@ -215,15 +228,16 @@ int verb_spawn(struct priv *p, struct msg *m, struct verb_reply *r, struct err *
 		c = &p->evidence;
 		break;
 	case ROLE_VMM:
+	case ROLE_INTROSPECT:
 		if (s->slot >= MODEL_HONEYPOTS)
 			return err_set(e, -ERANGE, "no slot %u", s->slot);
-		c = &p->handlers[s->slot];
+		c = s->role == ROLE_VMM ? &p->handlers[s->slot] : &p->introspects[s->slot];
 		want = 2;
 		break;
 	default:
 		return err_set(e, -EINVAL, "super may not start role %u", s->role);
 	}
-	if (s->role != ROLE_VMM && s->slot != 0)
+	if (s->role != ROLE_VMM && s->role != ROLE_INTROSPECT && s->slot != 0)
 		return err_set(e, -ERANGE, "%s has no slot", role_name(s->role));
 	if (c->pid)
 		return err_set(e, -EEXIST, "%s runs already (pid %d)", role_name(s->role), c->pid);
@@ -237,7 +251,16 @@ int verb_spawn(struct priv *p, struct msg *m, struct verb_reply *r, struct err *
 	}
 	if (s->role == ROLE_EVIDENCE)
 		fds[n++] = p->evidence_fd;
+	int kernel = -1;
+	if (s->role == ROLE_INTROSPECT) {
+		kernel = open_kernel(e);
+		if (kernel < 0)
+			return kernel;
+		fds[n++] = kernel;
+	}
 	int x = spawn_role(p, c, s->role, s->slot, fds, n, e);
+	if (kernel >= 0)
+		close(kernel);
 	if (x < 0)
 		return x;
 	r->done.pid = c->pid;
@@ -252,6 +275,8 @@ int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e
 		return err_set(e, -ERANGE, "no slot %u", k->slot);
 	if (k->what == ROLE_VMM)
 		c = k->vmm ? &p->vmms[k->slot] : &p->handlers[k->slot];
+	else if (k->what == ROLE_INTROSPECT)
+		c = &p->introspects[k->slot];
 	else if (k->what == ROLE_GATEWAY)
 		c = &p->gateway;
 	else if (k->what == ROLE_EVIDENCE)

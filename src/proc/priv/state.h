@@ -27,8 +27,9 @@ enum uid_offset {
 	UID_SUPER = 0,
 	UID_GATEWAY = 1,
 	UID_EVIDENCE = 2,
-	UID_HANDLER = 256, /* + the honeypot's slot */
-	UID_VMM = 512,     /* + the honeypot's slot */
+	UID_HANDLER = 256,    /* + the honeypot's slot */
+	UID_VMM = 512,        /* + the honeypot's slot */
+	UID_INTROSPECT = 768, /* + the honeypot's slot */
 };
 #define UID_SAME ((uid_t)-1)
 
@@ -100,7 +101,7 @@ struct priv {
 	unsigned out_n;
 
 	struct child super_child, evidence, gateway;
-	struct child handlers[MODEL_HONEYPOTS], vmms[MODEL_HONEYPOTS];
+	struct child handlers[MODEL_HONEYPOTS], vmms[MODEL_HONEYPOTS], introspects[MODEL_HONEYPOTS];
 	struct disk_id disks[MODEL_HONEYPOTS];
 	struct lab lab;
 	struct cgroup groups;                 /* of the honeynet; none if have is 0 */
@@ -169,6 +170,7 @@ int verb_lab_del(struct priv *p, struct msg *m, struct verb_reply *r, struct err
 int verb_lab_fds(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_disk(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+int verb_memory(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_inspect(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 

@@ -23,7 +23,7 @@
 #define MIB (1ull << 20)
 #define VMM_PIDS 1024 /* one for each process of the guest, and a few */
 
-enum vmm_fd { FD_FRAMES, FD_CONSOLE, FD_CONTROL, FD_OVERLAY, FD_BASE, FD_COUNT };
+enum vmm_fd { FD_FRAMES, FD_CONSOLE, FD_CONTROL, FD_OVERLAY, FD_BASE, FD_COUNT, FD_RING = FD_COUNT, FD_PLAN, FD_HOOKS };
 
 static bool is_socket(int fd, int want)
 {
@@ -41,11 +41,19 @@ static bool is_file(int fd, uint64_t dev, uint64_t ino, int mode)
 	       S_ISREG(st.st_mode) && st.st_dev == dev && st.st_ino == ino;
 }
 
+/* Memory that cannot shrink under its other user; `seals` more of it. */
+static bool is_memory(int fd, int mode, int seals)
+{
+	int have = fcntl(fd, F_GET_SEALS), flags = fcntl(fd, F_GETFL), need = F_SEAL_SHRINK | F_SEAL_GROW | seals;
+	return have >= 0 && (have & need) == need && flags >= 0 && (flags & O_ACCMODE) == mode;
+}
+
 static int check_fds(struct priv *p, const struct msg *m, uint32_t slot, struct err *e)
 {
 	const struct disk_id *d = &p->disks[slot];
-	if (m->nfds != FD_COUNT)
-		return err_set(e, -EINVAL, "a machine needs %d fds, got %d", FD_COUNT, m->nfds);
+	if (m->nfds != FD_COUNT && m->nfds != FD_HOOKS)
+		return err_set(e, -EINVAL, "a machine needs %d fds, or %d with hooks, got %d", FD_COUNT, FD_HOOKS,
+			       m->nfds);
 	if (!is_socket(m->fds[FD_FRAMES], SOCK_SEQPACKET) || !is_socket(m->fds[FD_CONSOLE], SOCK_STREAM) ||
 	    !is_socket(m->fds[FD_CONTROL], SOCK_DGRAM))
 		return err_set(e, -EINVAL, "frames, console or control of a machine is not the socket it should be");
@@ -53,6 +61,12 @@ static int check_fds(struct priv *p, const struct msg *m, uint32_t slot, struct 
 	if (!is_file(m->fds[FD_OVERLAY], d->overlay_dev, d->overlay_ino, O_RDWR) ||
 	    !is_file(m->fds[FD_BASE], d->base_dev, d->base_ino, O_RDONLY))
 		return err_set(e, -EPERM, "the disks are not those that were opened for slot %u", slot);
+#endif
+#ifndef MUTANT_PRIV_HOOK_FDS
+	if (m->nfds == FD_HOOKS &&
+	    (!is_memory(m->fds[FD_RING], O_RDWR, 0) || !is_memory(m->fds[FD_PLAN], O_RDWR, F_SEAL_WRITE)))
+		return err_set(e, -EINVAL, "ring or plan of the hooks of slot %u is not the sealed memory it should be",
+			       slot);
 #endif
 	return 0;
 }
@@ -142,6 +156,13 @@ int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
 		{ .srcfd = m->fds[FD_OVERLAY], .dst = UML_OVERLAY, .flags = JAIL_BIND_RW },
 		{ .srcfd = m->fds[FD_BASE], .dst = UML_BASE },
 	};
+	/* The disks go in as files. The library that places the hooks maps the last
+	 * two and closes them before the kernel runs. */
+	const int fds[] = { [UML_FD_FRAMES - 3] = m->fds[FD_FRAMES],
+			    [UML_FD_CONSOLE - 3] = m->fds[FD_CONSOLE],
+			    [UML_FD_CONTROL - 3] = m->fds[FD_CONTROL],
+			    [UML_FD_RING - 3] = m->nfds == FD_HOOKS ? m->fds[FD_RING] : -1,
+			    [UML_FD_PLAN - 3] = m->nfds == FD_HOOKS ? m->fds[FD_PLAN] : -1 };
 	const struct jail_spec spec = {
 		.profile = JAIL_PROFILE_UML,
 		.exe = UML_PROGRAM,
@@ -152,8 +173,8 @@ int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
 		.nbinds = 2,
 		.uid = p->root ? p->uid_base + UID_VMM + v->slot : JAIL_UID_SAME,
 		.stdio = -1,
-		.fds = m->fds,
-		.nfds = FD_OVERLAY, /* the disks go in as files */
+		.fds = fds,
+		.nfds = m->nfds == FD_HOOKS ? 5 : 3,
 		.cgroups = groups,
 		.ncgroups = ngroups,
 		.limits = { .shm_bytes = v->memory + 16 * MIB, .nproc = VMM_PIDS },
@@ -171,6 +192,43 @@ int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
 	r->fds[0] = jail.pidfd;
 	r->nfds = 1;
 	log_info("machine %s (slot %u) started, pid %d", v->honeypot, v->slot, jail.pid);
+	return 0;
+}
+
+/* True once the process runs the guest's kernel: not the jail's own start. */
+static bool is_kernel(int proc)
+{
+	struct stat exe, kernel;
+	return fstatat(proc, "exe", &exe, 0) == 0 && stat(UML_PROGRAM, &kernel) == 0 && exe.st_dev == kernel.st_dev &&
+	       exe.st_ino == kernel.st_ino;
+}
+
+/* The memory of a machine, for its introspect process: to read, never to write. */
+int verb_memory(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
+{
+	const struct priv_memory *q = MSG_BODY_AS(m, priv_memory);
+	char path[32];
+	if (q->slot >= MODEL_HONEYPOTS)
+		return err_set(e, -ERANGE, "no slot %u", q->slot);
+	const struct child *c = &p->vmms[q->slot];
+	if (!c->pid)
+		return err_set(e, -ESRCH, "no machine of slot %u runs", q->slot);
+	/* Its number cannot become another's: we have not reaped it. */
+	snprintf(path, sizeof(path), "/proc/%d", c->pid);
+	int proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		return err_sys(e, -errno, "cannot open %s", path);
+	int fd = -1, x = 0;
+	if (!is_kernel(proc))
+		x = err_set(e, -EAGAIN, "the machine of slot %u does not run its kernel", q->slot);
+	else if ((fd = openat(proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
+		x = err_sys(e, -errno, "cannot read the memory of the machine of slot %u", q->slot);
+	close(proc);
+	if (x < 0)
+		return x;
+	r->done.pid = c->pid;
+	r->fds[0] = fd;
+	r->nfds = 1;
 	return 0;
 }
 

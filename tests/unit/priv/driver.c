@@ -456,9 +456,10 @@ int net_spawn(struct net *n, enum role role, uint32_t slot, int *fd)
 	int pair[2], more[2] = { -1, -1 };
 	assert_int_equal(msg_pair(pair, NULL), 0);
 	fcntl(pair[1], F_SETFL, 0);
-	if (role == ROLE_VMM)
+	bool two = role == ROLE_VMM || role == ROLE_INTROSPECT;
+	if (two)
 		assert_int_equal(msg_pair(more, NULL), 0);
-	CALL(n, PRIV_SPAWN, &s, ((int[]){ pair[1], more[1] }), role == ROLE_VMM ? 2 : 1, &done, NULL);
+	CALL(n, PRIV_SPAWN, &s, ((int[]){ pair[1], more[1] }), two ? 2 : 1, &done, NULL);
 	close(pair[1]);
 	close(more[0]);
 	close(more[1]);

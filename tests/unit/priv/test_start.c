@@ -98,6 +98,21 @@ static void test_roles(void **state)
 		check_report(&n, report, "vmm", 256 + 17, "0,1,2,3,4,");
 		assert_int_equal(net_spawn(&n, ROLE_VMM, 17, &again), -EEXIST);
 		assert_int_equal(net_spawn(&n, ROLE_VMM, 256, &again), -ERANGE);
+		if (access("/usr/bin/linux.uml", R_OK) == 0) {
+			/* 5 is the guest kernel's file, and it goes when its commander does. */
+			int in, in_pid = net_spawn(&n, ROLE_INTROSPECT, 17, &in);
+			role_report(in, report, sizeof(report));
+			check_report(&n, report, "introspect", 768 + 17, "0,1,2,3,4,5,");
+			assert_int_equal(net_spawn(&n, ROLE_INTROSPECT, 17, &again), -EEXIST);
+			struct priv_kill k = { .what = ROLE_INTROSPECT, .slot = 17 };
+			CALL(&n, PRIV_KILL, &k, NULL, 0, &done, NULL);
+			assert_int_equal(done.pid, in_pid);
+			net_wait_exited(&n, &x);
+			assert_int_equal(x.role, ROLE_INTROSPECT);
+			assert_int_equal(x.slot, 17);
+			close(in);
+		}
+		assert_int_equal(net_spawn(&n, ROLE_INTROSPECT, 256, &again), -ERANGE);
 		assert_int_equal(net_spawn(&n, ROLE_SUPER, 0, &again), -EINVAL);
 		assert_int_equal(net_spawn(&n, ROLE_PRIV, 0, &again), -EINVAL);
 		/* One ends by itself, one is killed; both are told. */

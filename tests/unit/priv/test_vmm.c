@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -468,6 +469,76 @@ static void test_inspect(void **state)
 	}
 }
 
+static int memory_fd(int seals)
+{
+	int fd = memfd_create("m", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(fd, 65536), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+/* Hooks' ring and plan go into the jail only as what they must be; and the
+ * machine's memory comes out, to read. */
+static void test_memory(void **state)
+{
+	(void)state;
+	if (access("/usr/bin/linux.uml", X_OK) < 0)
+		skip();
+	enum { RING = F_SEAL_SHRINK | F_SEAL_GROW, PLAN = RING | F_SEAL_WRITE };
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct machine m;
+		struct priv_done done;
+		struct priv_memory q = { .slot = 9 };
+		int fds[4], ring = memory_fd(RING), plan = memory_fd(PLAN), open_fd = memory_fd(0);
+		up_with_image(&n, test_uids[i]);
+		machine_make(&n, &m, 9, "pot");
+		CALL(&n, PRIV_MEMORY, &q, NULL, 0, &done, fds);
+		assert_int_equal(done.status, -ESRCH);
+		const int wrong[][2] = { { open_fd, plan }, { ring, ring }, { ring, open_fd }, { m.fds[3], plan } };
+		int list[7];
+		memcpy(list, m.fds, sizeof(m.fds));
+		for (unsigned k = 0; k < 4; k++) {
+			list[5] = wrong[k][0];
+			list[6] = wrong[k][1];
+			CALL(&n, PRIV_VMM, &m.v, list, 7, &done, fds);
+			assert_int_equal(done.status, -EINVAL);
+		}
+		CALL(&n, PRIV_VMM, &m.v, list, 6, &done, fds);
+		assert_int_equal(done.status, -EINVAL);
+		list[5] = ring;
+		list[6] = plan;
+		CALL(&n, PRIV_VMM, &m.v, list, 7, &done, fds);
+		assert_int_equal(done.status, 0);
+		pid_t pid = done.pid;
+		int pidfd = fds[0];
+		struct pollfd p = { .fd = m.far[1], .events = POLLIN };
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		kill(pid, SIGSTOP);
+		CALL(&n, PRIV_MEMORY, &q, NULL, 0, &done, fds);
+		assert_int_equal(done.status, 0);
+		assert_int_equal(done.pid, pid);
+		char magic[4] = "";
+		assert_int_equal(pread(fds[0], magic, 4, 0x60000000), 4);
+		assert_memory_equal(magic, "\177ELF", 4);
+		assert_int_equal(pwrite(fds[0], magic, 4, 0x60000000), -1);
+		assert_int_equal(errno, EBADF);
+		close(fds[0]);
+		q.slot = 8;
+		CALL(&n, PRIV_MEMORY, &q, NULL, 0, &done, fds);
+		assert_int_equal(done.status, -ESRCH);
+		q.slot = 256;
+		CALL(&n, PRIV_MEMORY, &q, NULL, 0, &done, fds);
+		assert_int_equal(done.status, -ERANGE);
+		close(pidfd);
+		net_quit(&n);
+		machine_close(&m);
+		close(ring);
+		close(plan);
+		close(open_fd);
+	}
+}
+
 static void test_machine_limits(void **state)
 {
 	(void)state;
@@ -527,9 +598,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strncmp(argv[1], "--role=", 7))
 		return strcmp(argv[1], "--role=priv") ? fake_main(argc, argv) : priv_main(argc - 1, argv + 1);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disk),    cmocka_unit_test(test_disk_attacks),
-		cmocka_unit_test(test_machine), cmocka_unit_test(test_machine_limits),
-		cmocka_unit_test(test_inspect), cmocka_unit_test(test_no_namespaces),
+		cmocka_unit_test(test_disk),          cmocka_unit_test(test_disk_attacks),
+		cmocka_unit_test(test_machine),       cmocka_unit_test(test_machine_limits),
+		cmocka_unit_test(test_memory),        cmocka_unit_test(test_inspect),
+		cmocka_unit_test(test_no_namespaces),
 	};
 	tests_init();
 	return cmocka_run_group_tests_name("priv-vmm", tests, NULL, NULL);
