@@ -50,7 +50,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_DISK, priv_disk, 0, 0, SUPER, PRIV, STATE_ANY)    /* answer's fds: overlay, base */                     \
 	/* fds: frames, console, control, overlay, base; and where hooks are wanted: ring, plan */                     \
 	X(PRIV_VMM, priv_vmm, 0, 8, SUPER, PRIV, STATE_UP)                                                             \
-	X(PRIV_MEMORY, priv_memory, 0, 0, SUPER, PRIV, STATE_UP) /* answer's fd: the memory of a VMM, read only */     \
+	X(PRIV_MEMORY, priv_memory, 0, 0, SUPER, PRIV,                                                                 \
+	  STATE_UP) /* answer's fds: a VMM's memory, read only; its pidfd */                                           \
 	X(PRIV_KILL, priv_kill, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
 	X(PRIV_INSPECT, priv_inspect, 0, 0, SUPER, PRIV, STATE_ANY) /* PRIV_THREAD..., then done */                    \
 	X(PRIV_RUN, msg_empty, 0, 0, SUPER, PRIV, STATE_INIT)       /* start-up is over */                             \

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB (1ull << 20)
@@ -218,17 +219,23 @@ int verb_memory(struct priv *p, struct msg *m, struct verb_reply *r, struct err 
 	int proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return err_sys(e, -errno, "cannot open %s", path);
-	int fd = -1, x = 0;
+	int fd = -1, pidfd = -1, x = 0;
 	if (!is_kernel(proc))
 		x = err_set(e, -EAGAIN, "the machine of slot %u does not run its kernel", q->slot);
 	else if ((fd = openat(proc, "mem", O_RDONLY | O_CLOEXEC)) < 0)
 		x = err_sys(e, -errno, "cannot read the memory of the machine of slot %u", q->slot);
+	else if ((pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0)) < 0)
+		x = err_sys(e, -errno, "cannot watch the machine of slot %u", q->slot);
 	close(proc);
-	if (x < 0)
+	if (x < 0) {
+		if (fd >= 0)
+			close(fd);
 		return x;
+	}
 	r->done.pid = c->pid;
 	r->fds[0] = fd;
-	r->nfds = 1;
+	r->fds[1] = pidfd;
+	r->nfds = 2;
 	return 0;
 }
 

@@ -43,7 +43,8 @@ void ask_answer(struct super *s, struct chan *c, struct msg *m)
 		const struct priv_done *d = MSG_BODY_AS(m, priv_done);
 		a.status = d->status;
 		memcpy(text, d->text, sizeof(text));
-	} else if (m->type == MSG_GW_DONE || m->type == MSG_EV_DONE || m->type == MSG_VMM_DONE) {
+	} else if (m->type == MSG_GW_DONE || m->type == MSG_EV_DONE || m->type == MSG_VMM_DONE ||
+		   m->type == MSG_INTRO_DONE) {
 		const struct done *d = MSG_BODY_AS(m, done);
 		a.status = d->status;
 		memcpy(text, d->text, sizeof(text));

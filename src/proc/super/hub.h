@@ -29,6 +29,27 @@ struct netslot {
 	struct err error; /* why it could not be added, while cleaning up */
 };
 
+/* How a machine is seen from inside; introspect.c. */
+struct watch {
+	struct chan chan; /* to its introspect process; fd -1: none */
+	struct ev_source src;
+	int pid;     /* 0: none */
+	bool asked;  /* priv was asked to start it, the answer is not there yet */
+	bool wanted; /* in this run of the machine, and nothing has failed for good */
+	bool quitting;
+	unsigned way;                             /* enum intro_way */
+	int ring_fd, plan_fd;                     /* kept for the next process, should this one die; -1 */
+	int memory_fd, pid_fd, far_fd, record_fd; /* on their way from one step to the next; -1 */
+	enum seeing seeing;
+	unsigned starts; /* of the process in this run of the machine */
+	uint64_t records, lost, sessions;
+	uint64_t lost_told, lost_at; /* the last event about losses: how many, when */
+	uint64_t deadline;           /* for the first word of the hooks; 0 = none */
+	char blind[160];
+	struct seq seq; /* starts another one */
+	struct ev_timer again;
+};
+
 struct machine {
 	struct super *hub; /* for timers */
 	bool used;
@@ -55,6 +76,7 @@ struct machine {
 	int far_fd, record_fd;              /* handler's ends of its channel and of its record socket */
 	int console_fd, control_fd;         /* ours, for the handler */
 	int vmm_console_fd, vmm_control_fd; /* the VMM's */
+	struct watch watch;
 	/* boot */
 	bool control_up, seen, halting;
 	struct ev_timer watchdog;
@@ -124,6 +146,7 @@ struct super {
 	bool frozen;    /* the whole honeynet: every new gateway gets it before its first port */
 	struct seq seq; /* start, revive, down */
 
+	int plan_fd; /* of the guest kernel's hooks, made by the first introspect process; -1 */
 	struct asks asks;
 	struct model model; /* what runs; model.magic 0 = nothing */
 	struct netslot nets[MODEL_NETS];
@@ -165,6 +188,7 @@ int machine_pause(struct super *s, struct machine *m, bool pause, machine_done d
 int machine_port_open(struct super *s, struct machine *m, machine_done done);
 int machine_port_close(struct super *s, struct machine *m, machine_done done);
 /* What other processes report. */
+void machine_introspect_exited(struct super *s, struct machine *m, int wait_status);
 void machine_exited(struct super *s, struct machine *m, bool vmm, int wait_status);
 void machine_seen(struct super *s, struct machine *m);
 void machine_control_up(struct super *s, struct machine *m);

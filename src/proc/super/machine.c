@@ -15,6 +15,7 @@
  */
 #include "base/log.h"
 #include "proc/super/hub.h"
+#include "proc/super/introspect.h"
 #include "proc/super/machine_steps.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ void machine_init(struct super *s, struct machine *m)
 			       .control_fd = -1,
 			       .vmm_console_fd = -1,
 			       .vmm_control_fd = -1 };
+	introspect_init(&m->watch);
 }
 
 static void drop(int *fd)
@@ -78,6 +80,7 @@ void machine_abandon(struct super *s, struct machine *m)
 	m->job = JOB_NONE;
 	m->done = NULL;
 	machine_drop_transit(m);
+	introspect_abandon(s, m);
 }
 
 void machine_forget(struct super *s, struct machine *m)
@@ -85,6 +88,8 @@ void machine_forget(struct super *s, struct machine *m)
 	machine_abandon(s, m);
 	machine_drop_handler(s, m);
 	machine_drop_transit(m);
+	introspect_tidy(s, m);
+	m->watch.pid = 0;
 	drop(&m->frame_fd);
 	drop(&m->ring_fd);
 	drop(&m->wake_fd);
@@ -329,6 +334,16 @@ void machine_exited(struct super *s, struct machine *m, bool vmm, int st)
 	if (halted)
 		err_set(&e, 0, "the guest halted");
 	clean(s, m, &e);
+}
+
+void machine_introspect_exited(struct super *s, struct machine *m, int st)
+{
+	bool awaited = m->awaiting_exit && machine_awaits_introspect(m);
+	introspect_exited(s, m, st); /* may move the sequence on */
+	if (!awaited)
+		return;
+	m->awaiting_exit = false;
+	seq_resume(s, &m->seq, 0, NULL);
 }
 
 void machine_boot_check(struct super *s, struct machine *m)

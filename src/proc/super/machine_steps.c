@@ -7,6 +7,7 @@
 #include "proc/super/machine_steps.h"
 
 #include "base/log.h"
+#include "proc/super/introspect.h"
 #include "proto/ring.h"
 
 #include <errno.h>
@@ -263,8 +264,11 @@ static int vmm_spawn(struct super *s, struct seq *q, struct err *e)
 	memcpy(x.mac, m->hp.mac, sizeof(x.mac));
 	memcpy(x.honeypot, m->hp.name, sizeof(x.honeypot));
 	m->control_up = m->halting = false;
-	int fds[] = { m->frame_fd, m->vmm_console_fd, m->vmm_control_fd, m->overlay_fd, m->base_fd };
-	int r = seq_ask(s, q, &s->priv, MSG_PRIV_VMM, &x, sizeof(x), fds, 5, 0, e);
+	const struct watch *w = &m->watch;
+	int fds[] = { m->frame_fd, m->vmm_console_fd, m->vmm_control_fd, m->overlay_fd,
+		      m->base_fd,  w->ring_fd,        w->plan_fd };
+	int n = w->wanted && w->ring_fd >= 0 && w->plan_fd >= 0 ? 7 : 5;
+	int r = seq_ask(s, q, &s->priv, MSG_PRIV_VMM, &x, sizeof(x), fds, n, 0, e);
 	m->vmm_asked = r == SEQ_WAIT;
 	/* The VMM holds the far ends now, and nobody else. */
 	drop(&m->frame_fd);
@@ -410,6 +414,12 @@ static int handler_kill(struct super *s, struct seq *q, struct err *e)
 	return m->handler_pid || m->handler_asked ? kill_role(s, q, false, e) : SEQ_NEXT;
 }
 
+static int introspect_wait(struct super *s, struct seq *q, struct err *e)
+{
+	(void)e;
+	return of(q)->watch.pid ? await_exit(s, q, 3) : SEQ_NEXT;
+}
+
 static int tidy(struct super *s, struct seq *q, struct err *e)
 {
 	struct machine *m = of(q);
@@ -418,6 +428,7 @@ static int tidy(struct super *s, struct seq *q, struct err *e)
 	ev_timer_cancel(&s->ev, &m->watchdog);
 	machine_drop_handler(s, m);
 	machine_drop_transit(m);
+	introspect_tidy(s, m);
 	return SEQ_NEXT;
 }
 
@@ -449,7 +460,10 @@ static int resume_op(struct super *s, struct seq *q, struct err *e)
 	{ "make its record source", handler_spawn, NULL, false },         \
 	{ "start its handler", handler_exec, handler_started, false },    \
 	{ "prepare its disk", prepare, NULL, false },                     \
+	INTROSPECT_DECIDE,                                                \
+	INTROSPECT_BEFORE,                                                \
 	{ "start its VMM", vmm_spawn, vmm_spawned, false },               \
+	INTROSPECT_AFTER,                                                 \
 	{ "hand over its console", vmm_begin, NULL, false },              \
 	{ "boot it", boot_wait, NULL, false }
 #define STOP_STEPS                                                        \
@@ -457,12 +471,17 @@ static int resume_op(struct super *s, struct seq *q, struct err *e)
 	{ "wait for its halt", halt_wait, NULL, true },                   \
 	{ "kill its VMM", vmm_kill, NULL, true },                         \
 	{ "wait for its VMM's end", vmm_wait, NULL, true },               \
+	/* Its guest can write no more: what the ring holds is all. */    \
+	{ "end its introspection", introspect_quit, NULL, true },         \
+	{ "wait for its introspection's end", introspect_wait, NULL, true }, \
+	{ "kill its introspection", introspect_kill, NULL, true },        \
+	{ "wait for its introspection's death", introspect_wait, NULL, true }, \
 	{ "end its handler", handler_quit, NULL, true },                  \
 	{ "wait for its handler's end", handler_wait, NULL, true },       \
 	{ "kill its handler", handler_kill, NULL, true },                 \
 	{ "wait for its handler's death", handler_wait, NULL, true },     \
 	{ "tidy up", tidy, NULL, true }
-enum { START_N = 13, STOP_N = 9 };
+enum { START_N = 19, STOP_N = 13, BOOT_N = 4 };
 
 const struct seq_step machine_port_steps[] = { PORT_STEPS, { 0 } };
 const struct seq_step machine_port_close_steps[] = {
@@ -487,7 +506,7 @@ bool machine_in_stop(const struct machine *m)
 
 unsigned machine_boot_step(bool reset)
 {
-	return (reset ? STOP_N + 1 : 0) + START_N - 2;
+	return (reset ? STOP_N + 1 : 0) + START_N - BOOT_N;
 }
 
 static bool waits_in(const struct machine *m, int (*fn)(struct super *, struct seq *, struct err *))
@@ -503,6 +522,11 @@ bool machine_in_boot(const struct machine *m)
 bool machine_awaits_vmm(const struct machine *m)
 {
 	return waits_in(m, halt_wait) || waits_in(m, vmm_wait);
+}
+
+bool machine_awaits_introspect(const struct machine *m)
+{
+	return waits_in(m, introspect_wait);
 }
 
 bool machine_awaits_handler(const struct machine *m)

@@ -15,6 +15,7 @@ unsigned machine_boot_step(bool reset);
 bool machine_in_stop(const struct machine *m);
 bool machine_in_boot(const struct machine *m);
 bool machine_awaits_vmm(const struct machine *m);
+bool machine_awaits_introspect(const struct machine *m);
 bool machine_awaits_handler(const struct machine *m);
 
 /* machine.c */

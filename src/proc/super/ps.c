@@ -4,6 +4,7 @@
  * each client request; a process that does not answer leaves its fields zero.
  */
 #include "proc/super/hub.h"
+#include "proc/super/introspect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static void fill(const struct super *s, const struct ps *ps, unsigned i, struct 
 	memcpy(r->addrs, m->hp.addrs, sizeof(r->addrs));
 	memcpy(r->mac, m->hp.mac, sizeof(r->mac));
 	memcpy(r->detail, m->detail, sizeof(r->detail));
+	introspect_ps(m, r);
 }
 
 static void answer(struct ps *ps)

@@ -26,6 +26,8 @@ static void run(struct super *s, struct seq *q)
 			end(s, q, r, &e);
 			return;
 		}
+		if (r < 0 && step->failed)
+			step->failed(s, q, &e);
 		q->i++;
 	}
 	if (q->steps)
@@ -43,12 +45,14 @@ void seq_resume(struct super *s, struct seq *q, int status, const struct err *e)
 {
 	if (!q->steps)
 		return;
+	struct err mine = { 0 };
+	if (status < 0 && e)
+		mine = *e;
+	else if (status < 0)
+		err_sys(&mine, status, "it failed");
+	if (status < 0 && q->steps[q->i].failed)
+		q->steps[q->i].failed(s, q, &mine);
 	if (status < 0 && !q->steps[q->i].optional) {
-		struct err mine = { 0 };
-		if (e)
-			mine = *e;
-		else
-			err_sys(&mine, status, "it failed");
 		err_prefix(&mine, "cannot %s", q->steps[q->i].what);
 		end(s, q, status, &mine);
 		return;

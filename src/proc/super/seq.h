@@ -25,6 +25,8 @@ struct seq_step {
 	/* May be NULL. The final answer, with status 0; takes fds out of a->m. */
 	int (*answer)(struct super *s, struct seq *q, struct answer *a, struct err *e);
 	bool optional; /* its failure does not end the sequence (stopping, cleaning up) */
+	/* May be NULL. Of an optional step: it failed, and the next one follows. */
+	void (*failed)(struct super *s, struct seq *q, const struct err *e);
 };
 
 struct seq {

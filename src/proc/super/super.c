@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "proc/super/hub.h"
+#include "proc/super/introspect.h"
 #include "sandbox/isolate.h"
 
 #include <errno.h>
@@ -120,11 +121,16 @@ static void role_exited(struct super *s, const struct priv_exited *x)
 
 static void on_priv_exited(struct super *s, const struct priv_exited *x)
 {
+	struct machine *m = by_slot(s, x->slot);
+	if (x->role == ROLE_INTROSPECT) {
+		if (m && x->pid == m->watch.pid)
+			machine_introspect_exited(s, m, x->wait_status);
+		return;
+	}
 	if (x->role != ROLE_VMM) {
 		role_exited(s, x);
 		return;
 	}
-	struct machine *m = by_slot(s, x->slot);
 	/* Not the death of an earlier process of this slot. */
 	if (m && x->pid == (x->vmm ? m->vmm_pid : m->handler_pid))
 		machine_exited(s, m, x->vmm != 0, x->wait_status);
@@ -181,6 +187,12 @@ static void on_message(struct super *s, struct chan *c, struct msg *m)
 	case MSG_VMM_STATE:
 		on_vmm_state(s, c, MSG_BODY_AS(m, vmm_state));
 		break;
+	case MSG_INTRO_STATE: {
+		struct machine *x = introspect_of(s, c);
+		if (x)
+			introspect_state(s, x, MSG_BODY_AS(m, intro_state));
+		break;
+	}
 	default:
 		ask_answer(s, c, m);
 	}
@@ -200,11 +212,12 @@ static void role_broke(struct super *s, struct chan *c, const struct err *e)
 	/* priv reports its death, or it is killed for breaking the protocol. */
 	struct priv_kill k = { .what = c->peer };
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
-		if (c == &s->machines[i].handler)
+		if (c == &s->machines[i].handler || c == &s->machines[i].watch.chan)
 			k.slot = i;
-	struct ev_source *src = c == &s->gateway    ? &s->gateway_src
-				: c == &s->evidence ? &s->evidence_src
-						    : &s->machines[k.slot].handler_src;
+	struct ev_source *src = c == &s->gateway             ? &s->gateway_src
+				: c == &s->evidence          ? &s->evidence_src
+				: c->peer == ROLE_INTROSPECT ? &s->machines[k.slot].watch.src
+							     : &s->machines[k.slot].handler_src;
 	ev_del(&s->ev, src);
 	if (e->code != -EPIPE)
 		ask(s, &s->priv, MSG_PRIV_KILL, &k, sizeof(k), NULL, 0, 0, NULL, NULL);
@@ -520,6 +533,7 @@ static void on_tick(void *arg, uint64_t now)
 {
 	struct super *s = arg;
 	ask_tick(s, now);
+	introspect_tick(s, now);
 	ev_timer_set(&s->ev, &s->asks.tick, now + 500 * EV_MS, on_tick, s);
 }
 
@@ -534,7 +548,7 @@ static int init(struct super *s, int argc, char **argv)
 	s->priv_pid = (int)getppid();
 	s->own_pid = (int)getpid();
 	s->priv = (struct chan){ .fd = ROLE_FD_CONTROL, .self = ROLE_SUPER, .peer = ROLE_PRIV, .state = STATE_ANY };
-	s->gateway.fd = s->evidence.fd = -1;
+	s->gateway.fd = s->evidence.fd = s->plan_fd = -1;
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
 		machine_init(s, &s->machines[i]);
 	for (unsigned i = 0; i < MODEL_NETS; i++)

@@ -99,7 +99,7 @@ void world_start_early(struct world *w, const struct model *m)
 	w->priv = (struct chan){ .fd = pair[0], .self = ROLE_PRIV, .peer = ROLE_SUPER, .state = STATE_INIT };
 	w->gateway.fd = w->evidence.fd = w->cli.fd = -1;
 	for (int i = 0; i < SLOTS; i++)
-		w->vmm[i].fd = -1;
+		w->vmm[i].fd = w->intro[i].fd = -1;
 	/* Its start: evidence, gateway, then PRIV_RUN. */
 	for (long end = now_ms() + 5000; w->priv.state == STATE_INIT && !w->gone && now_ms() < end;)
 		world_idle(w, 20);
@@ -123,6 +123,7 @@ void world_end(struct world *w)
 	chan_close(&w->cli);
 	for (int i = 0; i < SLOTS; i++) {
 		chan_close(&w->vmm[i]);
+		chan_close(&w->intro[i]);
 		if (w->frame_fd[i] > 0)
 			close(w->frame_fd[i]);
 	}
@@ -162,6 +163,10 @@ void world_exited(struct world *w, enum role role, unsigned slot, bool vmm, int 
 		else
 			chan_close(&w->vmm[slot]);
 	}
+	if (role == ROLE_INTROSPECT) {
+		x.pid = w->intro_pid[slot];
+		chan_close(&w->intro[slot]);
+	}
 	if (role == ROLE_GATEWAY)
 		chan_close(&w->gateway);
 	if (role == ROLE_EVIDENCE)
@@ -193,12 +198,15 @@ static void play_priv(struct world *w, struct msg *m)
 	if (m->type == MSG_PRIV_SPAWN) {
 		const struct priv_spawn *x = MSG_BODY_AS(m, priv_spawn);
 		arg = x->role;
-		slot = x->role == ROLE_VMM ? (int)x->slot : -1;
+		slot = x->role == ROLE_VMM || x->role == ROLE_INTROSPECT ? (int)x->slot : -1;
 	} else if (m->type == MSG_PRIV_DISK) {
 		slot = (int)MSG_BODY_AS(m, priv_disk)->slot;
 		arg = MSG_BODY_AS(m, priv_disk)->op;
 	} else if (m->type == MSG_PRIV_VMM) {
 		slot = (int)MSG_BODY_AS(m, priv_vmm)->slot;
+		arg = (uint32_t)m->nfds;
+	} else if (m->type == MSG_PRIV_MEMORY) {
+		slot = (int)MSG_BODY_AS(m, priv_memory)->slot;
 	} else if (m->type == MSG_PRIV_KILL) {
 		slot = (int)MSG_BODY_AS(m, priv_kill)->slot;
 		arg = MSG_BODY_AS(m, priv_kill)->what * 2 + MSG_BODY_AS(m, priv_kill)->vmm;
@@ -215,13 +223,22 @@ static void play_priv(struct world *w, struct msg *m)
 	switch (m->type) {
 	case MSG_PRIV_SPAWN: {
 		enum role role = (enum role)arg;
-		struct chan *c = role == ROLE_VMM ? &w->vmm[slot] : role == ROLE_GATEWAY ? &w->gateway : &w->evidence;
+		struct chan *c = role == ROLE_VMM          ? &w->vmm[slot]
+				 : role == ROLE_INTROSPECT ? &w->intro[slot]
+				 : role == ROLE_GATEWAY    ? &w->gateway
+							   : &w->evidence;
 		*c = (struct chan){ .fd = msg_take_fd(m, 0), .self = role, .peer = ROLE_SUPER, .state = STATE_ANY };
 		d.pid = w->next_pid++;
 		if (role == ROLE_VMM)
 			w->handler_pid[slot] = d.pid;
+		if (role == ROLE_INTROSPECT)
+			w->intro_pid[slot] = d.pid;
 		break;
 	}
+	case MSG_PRIV_MEMORY:
+		fds[nfds++] = memfd_create("memory", MFD_CLOEXEC);
+		fds[nfds++] = memfd_create("pidfd", MFD_CLOEXEC);
+		break;
 	case MSG_PRIV_LAB:
 	case MSG_PRIV_VMM:
 		fds[nfds++] = memfd_create("fd", MFD_CLOEXEC);
@@ -299,10 +316,12 @@ static void play_evidence(struct world *w, struct msg *m)
 		const struct ev_event *e = MSG_BODY_AS(m, ev_event);
 		memcpy(w->last_event, e->eventid, sizeof(w->last_event));
 		w->last_uid = e->uid;
+		if (!strncmp(e->eventid, "skep.introspection.", 19) && w->nseeing < 64)
+			snprintf(w->seeing[w->nseeing++], sizeof(w->seeing[0]), "%s", e->eventid + 19);
 		w->freezes += !strcmp(e->eventid, "skep.policy.frozen") || !strcmp(e->eventid, "skep.policy.thawed");
 		return;
 	}
-	note(w, m->type, slot, 0);
+	note(w, m->type, slot, m->type == MSG_EV_SOURCE ? MSG_BODY_AS(m, ev_source_add)->role : 0);
 	if (w->mute_type_set && m->type == w->mute_type)
 		return;
 	done(w, &w->evidence, MSG_EV_DONE, m, fails(w, m->type) ? -EIO : 0);
@@ -324,6 +343,36 @@ static void play_vmm(struct world *w, unsigned slot, struct msg *m)
 		world_exited(w, ROLE_VMM, slot, true, 0);
 	else if (m->type == MSG_VMM_QUIT)
 		world_exited(w, ROLE_VMM, slot, false, 0);
+}
+
+void world_intro(struct world *w, unsigned slot, unsigned event, uint64_t lost, const char *text)
+{
+	struct intro_state x = { .event = event, .records = 1000, .lost = lost, .sessions = 2 };
+	snprintf(x.text, sizeof(x.text), "%s", text);
+	msg_send(&w->intro[slot], MSG_INTRO_STATE, 0, &x, sizeof(x), NULL, 0);
+}
+
+static void play_intro(struct world *w, unsigned slot, struct msg *m)
+{
+	struct done d = { 0 };
+	int fds[2], nfds = 0;
+	note(w, m->type, (int)slot, (uint32_t)m->nfds);
+	if (w->mute_type_set && m->type == w->mute_type)
+		return;
+	if (fails(w, m->type)) {
+		d.status = -EIO;
+		snprintf(d.text, sizeof(d.text), "%s was told to fail", proto_rule(m->type)->name);
+	} else if (m->type == MSG_INTRO_PREPARE) {
+		fds[nfds++] = memfd_create("ring", MFD_CLOEXEC);
+		fds[nfds++] = memfd_create("plan", MFD_CLOEXEC);
+	}
+	msg_send(&w->intro[slot], MSG_INTRO_DONE, m->req, &d, sizeof(d), fds, nfds);
+	for (int i = 0; i < nfds; i++)
+		close(fds[i]);
+	if (m->type == MSG_INTRO_QUIT)
+		world_exited(w, ROLE_INTROSPECT, slot, false, 0);
+	else if (m->type == MSG_INTRO_START && d.status == 0 && !w->mute_hello)
+		world_intro(w, slot, INTRO_EV_UP, 0, "21 of 21 hooks");
 }
 
 static void play_cli(struct world *w, struct msg *m)
@@ -362,14 +411,15 @@ static void play_cli(struct world *w, struct msg *m)
 static void turn(struct world *w, int ms)
 {
 	static struct msg m;
-	struct chan *cs[4 + SLOTS] = { &w->priv, &w->gateway, &w->evidence, &w->cli };
-	struct pollfd p[4 + SLOTS];
+	enum { N = 4 + 2 * SLOTS };
+	struct chan *cs[N] = { &w->priv, &w->gateway, &w->evidence, &w->cli };
+	struct pollfd p[N];
 	for (int i = 0; i < SLOTS; i++)
-		cs[4 + i] = &w->vmm[i];
-	for (int i = 0; i < 4 + SLOTS; i++)
+		cs[4 + i] = &w->vmm[i], cs[4 + SLOTS + i] = &w->intro[i];
+	for (int i = 0; i < N; i++)
 		p[i] = (struct pollfd){ .fd = cs[i]->fd, .events = POLLIN };
-	poll(p, 4 + SLOTS, ms);
-	for (int i = 0; i < 4 + SLOTS; i++) {
+	poll(p, N, ms);
+	for (int i = 0; i < N; i++) {
 		if (!(p[i].revents) || cs[i]->fd != p[i].fd || cs[i]->fd < 0)
 			continue;
 		struct err e;
@@ -392,8 +442,10 @@ static void turn(struct world *w, int ms)
 			play_evidence(w, &m);
 		else if (i == 3)
 			play_cli(w, &m);
-		else
+		else if (i < 4 + SLOTS)
 			play_vmm(w, (unsigned)(i - 4), &m);
+		else
+			play_intro(w, (unsigned)(i - 4 - SLOTS), &m);
 		msg_close_fds(&m);
 	}
 	int st;

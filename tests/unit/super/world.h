@@ -19,17 +19,17 @@
 struct traced {
 	uint32_t type;
 	int slot;     /* of the honeypot or network port, -1 */
-	uint32_t arg; /* disk op, role, vmm op, frozen */
+	uint32_t arg; /* disk op, role, vmm op, frozen; number of fds of PRIV_VMM and INTRO_* */
 };
 
 struct world {
 	pid_t pid;
 	const struct model *early;
 	char dir[64], path[96];
-	struct chan priv, gateway, evidence, vmm[SLOTS], cli;
+	struct chan priv, gateway, evidence, vmm[SLOTS], intro[SLOTS], cli;
 	bool vmm_alive[SLOTS];
 	int frame_fd[SLOTS]; /* the VMM's end of its frame socket */
-	int vmm_pid[SLOTS], handler_pid[SLOTS], next_pid;
+	int vmm_pid[SLOTS], handler_pid[SLOTS], intro_pid[SLOTS], next_pid;
 	struct traced trace[TRACE_MAX];
 	unsigned n;
 	/* Answer the fail_nth-th (from 1) message of fail_type with -EIO. */
@@ -37,6 +37,7 @@ struct world {
 	unsigned fail_nth, failed;
 	bool mute_boot;  /* handlers never say that the kernel is up */
 	bool crash_boot; /* the first VMM dies while it boots */
+	bool mute_hello; /* the hooks never say hello */
 	bool mute_type_set;
 	uint32_t mute_type; /* not answered at all */
 	uint64_t last_req;
@@ -49,6 +50,8 @@ struct world {
 	struct rep_net net;
 	char last_event[48];
 	uint32_t last_uid;
+	char seeing[64][24]; /* events skep.introspection.*, without that */
+	unsigned nseeing;
 	unsigned freezes; /* events skep.policy.frozen and thawed */
 	bool gone;        /* super's process ended */
 	int exit_status;
@@ -71,6 +74,8 @@ bool world_freeze(struct world *w, const char *name, bool frozen);
 bool world_ps(struct world *w, bool verbose);
 bool world_down(struct world *w);
 void world_exited(struct world *w, enum role role, unsigned slot, bool vmm, int wait_status);
+/* What the introspect process of a slot says. */
+void world_intro(struct world *w, unsigned slot, unsigned event, uint64_t lost, const char *text);
 /* Position in the trace of the nth such message (slot -1 = any); -1 if none. */
 int world_at(const struct world *w, uint32_t type, int slot, unsigned nth);
 unsigned world_count(const struct world *w, uint32_t type);
