@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Checks who includes whom: proc/X includes lib/ and proc/X only; cli includes
+"""Checks who includes whom, and that only `forward` sends: proc/X includes lib/ and proc/X only; cli includes
 lib/ and cli/; inside lib, base < proto, model < sandbox. Exit status 1 and one
 line per breach. `layers.py DIR` looks at DIR instead of this checkout's src."""
 import pathlib
@@ -15,6 +15,12 @@ LIB = {
     "guest": {"base", "proto"},
     "sandbox": {"base", "model", "proto"},
 }
+# Below this folder, who alone may call it (invariant 5: only `forward` sends).
+CALLS = [
+    ("proc/gateway", re.compile(r"(->|\.)send\s*\("), {"forward.c"}),
+    ("proc/gateway", re.compile(r"(?<![\w.>])forward\s*\((?!struct)"), {"gateway.c"}),
+    ("proc/gateway", re.compile(r"(?<![\w.>])(send|sendto|sendmsg|sendmmsg|write|writev|pwrite|splice)\s*\("), {"port.c"}),
+]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 
@@ -37,7 +43,14 @@ def main():
     bad = 0
     for path in sorted(src.rglob("*.[ch]")):
         place = path.relative_to(src).parts
+        mutant = False
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if line.startswith("#"):  # a mutant breaks rules on purpose
+                mutant = line.startswith("#ifdef MUTANT_") or mutant and not line.startswith(("#endif", "#else"))
+            for folder, call, who in CALLS:
+                if not mutant and "/".join(place[:-1]) == folder and path.suffix == ".c" and place[-1] not in who and call.search(line):
+                    print(f"{path}:{number}: only {', '.join(sorted(who))} may call this: {line.strip()}")
+                    bad = 1
             found = INCLUDE.match(line)
             if not found:
                 continue

@@ -276,6 +276,12 @@ void control(struct gateway *g, struct frame *f)
 		verdict_drop(f, REASON_NO_POLICY);
 	else
 		from_honeypot(g, f);
+#ifdef MUTANT_CONTROL_SENDS
+	/* As a reset that a rule would send by itself. */
+	struct port *up = gateway_uplink(g, f->in->conf.net);
+	if (dropped(f) && f->t.proto == PROTO_TCP && up)
+		up->ops->send(up, f->bytes);
+#endif
 	/* Whatever nobody allowed is denied. */
 	if (f->reason == REASON_NONE)
 		verdict_drop(f, REASON_DENIED);

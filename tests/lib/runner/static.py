@@ -11,6 +11,9 @@ BREACHES = [
     ("lib/base/err.c", '#include "proto/proto.h"'),
     ("lib/model/model.h", '#include "sandbox/isolate.h"'),
     ("lib/proto/proto.c", '#include "proc/priv/priv.h"'),
+    ("proc/gateway/control.c", "\tf->out->ops->send(f->out, f->bytes);"),
+    ("proc/gateway/flow.c", "\tforward(g, f);"),
+    ("proc/gateway/process.c", "\twrite(p->fd, f->bytes.p, f->bytes.n);"),
 ]
 
 
