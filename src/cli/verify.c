@@ -20,7 +20,8 @@
 
 enum { PASSES = 5, ANCHORS = 64 };
 #define UNPROVEN "nothing here proves that the end is the end: give --from ANCHOR"
-#define NO_KEY "the chain has no key: who could write here could have made all of it anew"
+#define NO_KEY "only an anchor from before shows that not all of it was made anew: the first key is %.16s...\n"
+enum { CMD_UNSEALED = 3 };
 
 struct place {
 	struct evidence_dir dir;
@@ -177,12 +178,22 @@ static int print_json(struct cmd *c, const struct place *p, const struct verify_
 		{ "removed", r->removed },    { "hashed_files", r->files },
 		{ "hashed_bytes", r->bytes }, { "beyond_bytes", r->beyond },
 		{ "packets", r->frames },     { "anchors_found", r->anchors },
-		{ "problems", r->nproblems },
+		{ "seals", r->seals },        { "crashes", r->crashes },
+		{ "clock_jumps", r->clocks }, { "removed_bytes", r->removed_bytes },
+		{ "found_files", r->found },  { "problems", r->nproblems },
 	};
 	json_object_set_new(o, "directory", cmd_string(p->dir.path));
 	json_object_set_new(o, "honeynet", cmd_string(r->honeynet));
 	json_object_set_new(o, "intact", json_boolean(!r->nproblems));
 	json_object_set_new(o, "ended", json_boolean(r->stopped));
+	json_object_set_new(o, "sealed", json_boolean(r->sealed));
+	json_object_set_new(o, "epoch", json_integer(r->epoch));
+	if (!r->sealed) {
+		char time[40];
+		verify_time(time, r->unsealed_ns);
+		json_object_set_new(o, "unsealed_since", json_string(time));
+	}
+	json_object_set_new(o, "first_key", hex(r->key));
 	json_object_set_new(o, "end_proven", json_boolean(r->anchors && !r->nproblems));
 	json_object_set_new(o, "committed_hash", hex(r->committed_hash));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -215,8 +226,18 @@ static void print_text(struct cmd *c, const struct place *p, const struct verify
 	fprintf(c->out, "%s, honeynet %s: %" PRIu64 " records in %u journal files, %u commits; ",
 		cmd_safe(dir, sizeof(dir), p->dir.path), cmd_safe(net, sizeof(net), r->honeynet), r->records,
 		r->journals, r->commits);
-	fprintf(c->out, "%u files closed, %u open, %u removed on record; %s hashed, %" PRIu64 " packets\n", r->closed,
-		r->open, r->removed, cmd_size_text(size, r->bytes), r->frames);
+	fprintf(c->out, "%u files closed, %u open; %s hashed, %" PRIu64 " packets\n", r->closed, r->open,
+		cmd_size_text(size, r->bytes), r->frames);
+	if (r->removed)
+		fprintf(c->out, "%u files with %s were removed on record because of the limits\n", r->removed,
+			cmd_size_text(size, r->removed_bytes));
+	if (r->found)
+		fprintf(c->out, "%u files were found by a start after a crash, and no record named them before\n",
+			r->found);
+	fprintf(c->out,
+		"%" PRIu64 " seals; %u starts, %" PRIu64 " of them after an end that was not sealed; %" PRIu64
+		" clock jumps\n",
+		r->seals, r->starts, r->crashes, r->clocks);
 	if (!r->began && r->first)
 		fprintf(c->out, "the journal before record %" PRIu64 " was removed by the limits\n", r->first);
 	if (r->committed) {
@@ -239,11 +260,18 @@ static void print_text(struct cmd *c, const struct place *p, const struct verify
 	else if (r->anchors == nanchors && !r->nproblems)
 		fprintf(c->out, "%u anchors found; what came after the newest of them is not proven to be all\n",
 			r->anchors);
-	fputs(NO_KEY "\n", c->out);
+	char key[2 * VERIFY_HASH + 1];
+	fprintf(c->out, NO_KEY, sodium_bin2hex(key, sizeof(key), r->key, VERIFY_HASH));
+	verify_time(time, r->unsealed_ns);
+	if (!r->sealed)
+		fprintf(c->out, "UNSEALED since %s (epoch %u): being written now, or ended by a crash, or cut off\n",
+			time, r->epoch);
 	if (r->nproblems)
 		fprintf(c->out, "NOT as recorded: %" PRIu64 " problems\n", r->nproblems);
+	else if (r->sealed)
+		fprintf(c->out, "all as recorded, and sealed at %s\n", time);
 	else
-		fputs("all as recorded\n", c->out);
+		fputs("as recorded, as far as it goes\n", c->out);
 }
 
 int cmd_verify(struct cmd *c)
@@ -270,6 +298,8 @@ int cmd_verify(struct cmd *c)
 		print_text(c, &p, &r, n);
 	if (status == CMD_OK && r.nproblems)
 		status = CMD_FAILED;
+	else if (status == CMD_OK && !r.sealed)
+		status = CMD_UNSEALED;
 	verify_free(&r);
 	evidence_dir_close(&p.dir);
 	free(a);

@@ -20,8 +20,7 @@
  * anybody: a crash may have taken what they are about.
  *
  * Everything is untrusted: records, names, sizes. The directory is reached only
- * through struct verify_source, so that a test can hold it in memory. When
- * signatures come, they are record types that journal_apply gets to see.
+ * through struct verify_source, so that a test can hold it in memory.
  */
 #define VERIFY_HASH 32
 #define VERIFY_NAME 320
@@ -52,6 +51,8 @@ enum verify_kind {
 	VERIFY_TOTALS,     /* a packet file's own statistics differ from its packets */
 	VERIFY_ALARM,      /* recovery found damage and recorded it */
 	VERIFY_ANCHOR,     /* the record of an anchor is not there */
+	VERIFY_SIGNATURE,  /* a record is not signed with the key that it must be signed with */
+	VERIFY_TIME,       /* times go back, and no record says why */
 };
 const char *verify_kind_name(enum verify_kind k);
 
@@ -81,14 +82,21 @@ struct verify_report {
 	uint64_t records, first, last; /* intact records: how many, numbers */
 	uint64_t committed, committed_ns;
 	uint8_t committed_hash[VERIFY_HASH];
-	bool began;            /* the first journal file that is left is the first one made */
-	bool stopped;          /* the last thing that was recorded is an orderly end */
-	uint64_t loose;        /* intact records behind the last commit */
-	uint64_t tail;         /* bytes at the journal's end that are no record */
-	uint64_t beyond;       /* bytes of open files that no commit covers */
-	uint64_t bytes, files; /* hashed */
-	uint64_t frames;       /* in packet files, as far as committed */
-	uint64_t nproblems;    /* all; only the first VERIFY_PROBLEMS are kept */
+	bool began;           /* the first journal file that is left is the first one made */
+	bool stopped;         /* the last thing that was recorded is an orderly end */
+	bool sealed;          /* and signed as such, with nothing behind it */
+	uint32_t epoch;       /* the one that is not sealed; after a sealed end, the one that would follow */
+	uint64_t unsealed_ns; /* since then */
+	uint64_t seals, crashes, clocks;
+	uint8_t key[VERIFY_HASH]; /* seal key of the first epoch that is left */
+	uint64_t removed_bytes;   /* on record */
+	unsigned found;           /* files that a start after a crash found, and no record named before */
+	uint64_t loose;           /* intact records behind the last commit */
+	uint64_t tail;            /* bytes at the journal's end that are no record */
+	uint64_t beyond;          /* bytes of open files that no commit covers */
+	uint64_t bytes, files;    /* hashed */
+	uint64_t frames;          /* in packet files, as far as committed */
+	uint64_t nproblems;       /* all; only the first VERIFY_PROBLEMS are kept */
 	struct verify_problem *problems;
 };
 
@@ -104,10 +112,22 @@ void verify_free(struct verify_report *r);
 struct verify_file {
 	uint32_t id;
 	char name[VERIFY_NAME];
-	bool closed, crashed, removed, seen;
+	bool closed, crashed, found, removed, seen;
 	uint64_t size, committed, removed_size;
 	uint64_t named, close_record, commit_record, remove_record; /* record numbers, 0 = none */
 	uint8_t hash[VERIFY_HASH], committed_hash[VERIFY_HASH], removed_hash[VERIFY_HASH];
+};
+
+/* The keys in force. */
+struct verify_keys {
+	bool known, whole; /* whole: the epoch's begin was seen */
+	uint32_t epoch;
+	uint8_t seal[VERIFY_HASH], commit[VERIFY_HASH];
+	uint64_t first, commits, from, last_ns;
+	uint16_t before; /* type of the record before */
+	bool crash;      /* and no SEAL that says that it ends */
+	bool footer;     /* the file before ends with a SEAL */
+	bool ended;      /* and nothing may stand behind it in that file */
 };
 
 struct verify {
@@ -122,6 +142,7 @@ struct verify {
 	size_t njournals;
 	uint64_t total; /* bytes to be hashed */
 	bool oom;
+	struct verify_keys k;
 };
 
 void verify_problem(struct verify *v, enum verify_kind k, const char *file, int64_t offset, uint64_t record,
@@ -131,9 +152,11 @@ struct verify_file *verify_by_name(struct verify *v, const char *name);
 struct verify_record {
 	uint16_t type;
 	uint64_t seq, ns;
-	struct slice payload;
-	uint8_t hash[VERIFY_HASH];
+	struct slice payload, hashed;
+	uint8_t hash[VERIFY_HASH], before[VERIFY_HASH];
 };
+#define VERIFY_SIG 64
+enum { VF_END = 1, VF_START = 2 };
 enum {
 	VJ_HEAD = 1,
 	VJ_START,
@@ -144,11 +167,16 @@ enum {
 	VJ_RECOVER,
 	VJ_ALARM,
 	VJ_STOP,
+	VJ_SEAL,
+	VJ_CLOCK,
 };
 /* All intact records again, for a closer look. */
 typedef void (*verify_record_fn)(void *arg, const struct verify_record *r);
 void verify_each_record(struct verify *v, verify_record_fn fn, void *arg);
 int verify_journal(struct verify *v);
+/* verify_seal.c: keys, signatures and times of one record. */
+void verify_seal(struct verify *v, const char *journal, const struct verify_record *r, bool gap);
+void verify_seal_end(struct verify *v);
 void verify_files(struct verify *v);
 
 /* Counts a pcapng file's packets while it is hashed. NULL: out of memory. */

@@ -23,7 +23,7 @@ static bool frame(struct slice *s, struct verify_record *r, struct slice *hashed
 	if (!slice_le32(&head, &len) || len < HEADER + VERIFY_HASH || len > RECORD_MAX ||
 	    !slice_take(&t, len - VERIFY_HASH, hashed) || !slice_take(&t, VERIFY_HASH, hash))
 		return false;
-	r->payload = *hashed;
+	r->payload = r->hashed = *hashed;
 	if (!slice_skip(&r->payload, 4) || !slice_le16(&r->payload, &r->type) || !slice_le16(&r->payload, &zero) ||
 	    !slice_le64(&r->payload, &r->seq) || !slice_le64(&r->payload, &r->ns) || zero)
 		return false;
@@ -49,6 +49,7 @@ static bool take(struct chain *c, struct slice *s, struct verify_record *r)
 	if (memcmp(got.hash, hash.p, VERIFY_HASH) != 0)
 		return false;
 #endif
+	memcpy(got.before, c->hash, VERIFY_HASH);
 	memcpy(c->hash, got.hash, VERIFY_HASH);
 	c->seq = got.seq;
 	*r = got;
@@ -66,7 +67,7 @@ static bool take_head(struct chain *c, struct slice *s, struct verify_record *r,
 		return false;
 	struct slice p = r->payload;
 	if (!slice_take(&p, 8, &magic) || memcmp(magic.p, "skepjrnl", 8) != 0 || !slice_le32(&p, &format) ||
-	    format != 1 || !slice_le32(&p, &num) || !slice_get(&p, from.hash, VERIFY_HASH))
+	    format != 2 || !slice_le32(&p, &num) || !slice_get(&p, from.hash, VERIFY_HASH))
 		return false;
 	from.seq = r->seq - 1;
 	*c = from;
@@ -74,10 +75,12 @@ static bool take_head(struct chain *c, struct slice *s, struct verify_record *r,
 	return true;
 }
 
-/* Whether an intact COMMIT stands anywhere behind: its hash needs only the 32
- * bytes in front of it. */
+/* Whether an intact SEAL, or two intact COMMITs, stand anywhere behind: the hash
+ * needs only the 32 bytes in front of it. One COMMIT proves nothing: a power cut
+ * may take the first sectors of a write and leave its last. */
 static bool commit_behind(struct slice file, size_t from)
 {
+	unsigned commits = 0;
 	for (size_t at = from < VERIFY_HASH ? VERIFY_HASH : from; at + HEADER + VERIFY_HASH <= file.n; at++) {
 		struct slice rest, before;
 		struct verify_record r;
@@ -87,13 +90,13 @@ static bool commit_behind(struct slice file, size_t from)
 			return false;
 		struct slice peek = rest, seq;
 		uint16_t type = 0;
-		if (!slice_skip(&peek, 4) || !slice_le16(&peek, &type) || type != VJ_COMMIT)
+		if (!slice_skip(&peek, 4) || !slice_le16(&peek, &type) || (type != VJ_COMMIT && type != VJ_SEAL))
 			continue;
 		if (!slice_sub(rest, 8, 8, &seq) || !slice_le64(&seq, &c.seq))
 			return false;
 		c.seq--;
 		memcpy(c.hash, before.p, VERIFY_HASH);
-		if (take(&c, &rest, &r))
+		if (take(&c, &rest, &r) && (type == VJ_SEAL || ++commits == 2))
 			return true;
 	}
 	return false;
@@ -158,6 +161,7 @@ static void apply_close(struct verify *v, const struct verify_record *r, struct 
 	set_name(f, p);
 	f->closed = true;
 	f->crashed = flags & 1;
+	f->found |= (flags & 2) != 0;
 	f->size = size;
 	f->close_record = r->seq;
 	memcpy(f->hash, hash.p, VERIFY_HASH);
@@ -188,9 +192,6 @@ static void apply_commit(struct verify *v, const struct verify_record *r, struct
 		memcpy(f->committed_hash, hash.p, VERIFY_HASH);
 	}
 	v->r->commits++;
-	v->r->committed = r->seq;
-	v->r->committed_ns = r->ns;
-	memcpy(v->r->committed_hash, r->hash, VERIFY_HASH);
 }
 
 static void apply_remove(struct verify *v, const struct verify_record *r, struct slice p)
@@ -221,7 +222,8 @@ static void check_anchors(struct verify *v, const struct verify_record *r)
 		if (a->seq != r->seq)
 			continue;
 		verify_time(time, r->ns);
-		bool same = r->type == VJ_COMMIT && !memcmp(a->hash, r->hash, VERIFY_HASH) && !strcmp(a->time, time);
+		bool same = (r->type == VJ_COMMIT || r->type == VJ_SEAL) && !memcmp(a->hash, r->hash, VERIFY_HASH) &&
+			    !strcmp(a->time, time);
 		v->found[i] = same ? 1 : 2;
 	}
 }
@@ -236,8 +238,13 @@ static void journal_apply(struct verify *v, const char *journal, const struct ve
 	if (!v->r->first)
 		v->r->first = r->seq;
 	v->r->last = r->seq;
-	if (r->type != VJ_COMMIT)
+	if (r->type != VJ_COMMIT && r->type != VJ_SEAL)
 		v->r->stopped = r->type == VJ_STOP;
+	if (r->type == VJ_COMMIT || r->type == VJ_SEAL) {
+		v->r->committed = r->seq;
+		v->r->committed_ns = r->ns;
+		memcpy(v->r->committed_hash, r->hash, VERIFY_HASH);
+	}
 	switch (r->type) {
 	case VJ_START:
 		v->r->starts++;
@@ -390,12 +397,13 @@ static void one_journal(struct verify *v, size_t i, struct chain *c, uint32_t *b
 			if (!v->r->first && from.seq && v->anchors[a].seq == from.seq)
 				v->found[a] = memcmp(v->anchors[a].hash, from.hash, VERIFY_HASH) ? 2 : 1;
 		*c = from;
-		*gap = false;
 	}
 	while (head && take(c, &rest, &rec)) {
-		if (rec.type == VJ_HEAD && rest.p - file.p != (ptrdiff_t)(HEADER + 48 + VERIFY_HASH))
+		if (rec.type == VJ_HEAD && rest.p - file.p != (ptrdiff_t)rec.hashed.n + VERIFY_HASH)
 			verify_problem(v, VERIFY_DAMAGED, name, rest.p - file.p, rec.seq,
 				       "a HEAD stands in the middle");
+		verify_seal(v, name, &rec, *gap || !joins);
+		*gap = false;
 		journal_apply(v, name, &rec);
 	}
 	tail(v, name, file, file.n - rest.n, last, c->seq);
@@ -433,6 +441,7 @@ int verify_journal(struct verify *v)
 	for (size_t i = 0; i < v->njournals; i++)
 		one_journal(v, i, &c, &before, &gap);
 	gaps(v);
+	verify_seal_end(v);
 	v->r->loose = v->r->last > v->r->committed ? v->r->last - v->r->committed : 0;
 	if (!v->r->commits)
 		verify_problem(v, VERIFY_DAMAGED, v->journals[0], 0, 0, "no intact commit is in the journal");

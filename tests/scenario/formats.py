@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 
-HEAD, START, OPEN, CLOSE, REMOVE, COMMIT, RECOVER, ALARM, STOP = range(1, 10)
+HEAD, START, OPEN, CLOSE, REMOVE, COMMIT, RECOVER, ALARM, STOP, SEAL, CLOCK = range(1, 12)
 COMMENT = re.compile(r"verdict=(forward|drop) reason=([a-z-]+)( flow=\d+)?( out=[a-z0-9-]+)? seq=(\d+)")
 
 
@@ -45,12 +45,12 @@ def records(directory):
             signed, digest = data[at:at + size - 32], data[at + size - 32:at + size]
             payload = signed[24:]
             if at == 0:
-                need(kind == HEAD and payload[:8] == b"skepjrnl" and len(payload) == 48, f"{path.name}: no HEAD")
+                need(kind == HEAD and payload[:8] == b"skepjrnl" and len(payload) == 120, f"{path.name}: no HEAD")
                 form, number = struct.unpack_from("<II", payload, 8)
-                need(form == 1 and number == int(path.stem), f"{path.name}: format {form}, number {number}")
-                need(last is None or (payload[16:] == last and seq == before + 1), f"{path.name}: does not continue")
-                need(number > 1 or (payload[16:] == bytes(32) and seq == 1), f"{path.name}: not the beginning")
-                last, before = payload[16:], seq - 1
+                need(form == 2 and number == int(path.stem), f"{path.name}: format {form}, number {number}")
+                need(last is None or (payload[16:48] == last and seq == before + 1), f"{path.name}: does not continue")
+                need(number > 1 or (payload[16:48] == bytes(32) and seq == 1), f"{path.name}: not the beginning")
+                last, before = payload[16:48], seq - 1
             need(seq == before + 1, f"{path.name}: record {before} is followed by {seq}")
             need(blake(last, signed) == digest, f"{path.name}: wrong hash at byte {at}")
             yield path.name, kind, seq, ns, payload
@@ -66,11 +66,11 @@ def check(directory):
             by_id.setdefault(struct.unpack_from("<I", p)[0], {}).update(name=p[4:].decode())
         elif kind == CLOSE:
             number, flags, size = struct.unpack_from("<IIQ", p)
-            need(flags in (0, 1), f"flags {flags} of a CLOSE")
-            by_id.setdefault(number, {}).update(name=p[48:].decode(), closed=(size, p[16:48]), crashed=flags)
+            need(flags in (0, 1, 3, 4), f"flags {flags} of a CLOSE")
+            by_id.setdefault(number, {}).update(name=p[48:].decode(), closed=(size, p[16:48]), crashed=flags & 1)
         elif kind == COMMIT:
-            need(len(p) == 4 + 48 * struct.unpack_from("<I", p)[0], "length of a COMMIT")
-            for at in range(4, len(p), 48):
+            need(len(p) == 4 + 48 * struct.unpack_from("<I", p)[0] + 96, "length of a COMMIT")
+            for at in range(4, len(p) - 96, 48):
                 number, _, size = struct.unpack_from("<IIQ", p, at)
                 f = by_id[number]
                 need(size >= f.get("committed", (0,))[0], f"{f['name']} shrank")
@@ -78,7 +78,7 @@ def check(directory):
         elif kind == REMOVE:
             for f in by_id.values():
                 f["removed"] = f.get("removed") or f["name"] == p[40:].decode()
-    need(kinds[-1] == COMMIT, "the journal does not end with a commit")
+    need(kinds[-2:] == [COMMIT, SEAL], "the journal does not end with a commit and its seal")
     names = {f["name"]: f for f in by_id.values() if not f.get("removed")}
     for name, f in names.items():
         data = (directory / name).read_bytes()
@@ -87,7 +87,7 @@ def check(directory):
         need("closed" not in f or len(data) == f["closed"][0], f"{name} has another length than when it was closed")
     for path in directory.glob("*/*"):
         name = str(path.relative_to(directory))
-        need(name in names or name.startswith("journal/"), f"nobody wrote {name}")
+        need(name in names or name.startswith(("journal/", "key/")), f"nobody wrote {name}")
     return names, kinds
 
 
@@ -175,7 +175,7 @@ def scenario():
     def test_changed():
         """any byte of a journal or of another file that is changed is found"""
         copy = net.dir / "copy"
-        shutil.copytree(net.evidence(), copy)
+        shutil.copytree(net.evidence(), copy, ignore=lambda *_: ["key"])  # a secret, and no evidence
         check(copy)
         tried = 0
         for path in sorted(copy.glob("*/*")):

@@ -97,6 +97,9 @@ static int rotate_journal(struct store *s, uint64_t now)
 {
 	struct segment *g = s->journal.seg;
 	uint8_t hash[JOURNAL_HASH];
+	/* The footer: nothing stands behind it in this file. */
+	if (seal_epoch(s, 0, now) < 0)
+		return s->failed;
 	crypto_generichash_final(&g->hash, hash, sizeof(hash));
 	s->journal.seg = NULL;
 	struct kept *k = store_keep(s, g->name, g->id, g->size, now, hash);
@@ -114,7 +117,7 @@ static int commit(struct store *s, uint64_t now)
 {
 	unsigned n = 0;
 	if (!s->snapshot)
-		s->snapshot = malloc(4 + COMMIT_FILES * COMMIT_ENTRY);
+		s->snapshot = malloc(4 + COMMIT_FILES * COMMIT_ENTRY + JOURNAL_KEY);
 	if (!s->snapshot)
 		return store_fail(s, -ENOMEM, "make room for", "a commit");
 	struct journal_body b = { .p = s->snapshot, .cap = 4 + COMMIT_FILES * COMMIT_ENTRY };
@@ -127,7 +130,7 @@ static int commit(struct store *s, uint64_t now)
 		return s->failed;
 	struct journal_body count = { .p = s->snapshot, .cap = 4 };
 	body_u32(&count, n);
-	if (store_record(s, J_COMMIT, now, s->snapshot, b.n) < 0 || store_flush(s) < 0 ||
+	if (seal_commit(s, s->snapshot, b.n, now) < 0 || store_flush(s) < 0 ||
 	    sync_fd(s, s->journal.seg->fd, s->journal.seg->name) < 0)
 		return s->failed;
 	if (left)
@@ -149,6 +152,8 @@ static int after(struct store *s, uint64_t now)
 	if (s->io.fstatvfs(s->dirfd, &v) == 0)
 		s->low = (uint64_t)v.f_bavail * v.f_frsize < s->conf.min_free;
 	retain_unlink(s);
+	if (s->ending)
+		return seal_epoch(s, J_SEAL_END, now);
 	if (s->journal.seg->size > STORE_JOURNAL_BYTES && rotate_journal(s, now) < 0)
 		return s->failed;
 	return retain_apply(s, now);
@@ -163,8 +168,30 @@ int store_commit(struct store *s, uint64_t now)
 	return s->failed;
 }
 
+/* Somebody set the clock, or the computer slept. */
+static void compare_clocks(struct store *s)
+{
+	uint64_t real, mono;
+	if (!s->io.clocks)
+		return;
+	s->io.clocks(&real, &mono);
+	int64_t step = (int64_t)(real - s->clock_real) - (int64_t)(mono - s->clock_mono);
+	if (s->clock_mono && (step > (int64_t)STORE_CLOCK_NS || step < -(int64_t)STORE_CLOCK_NS))
+		store_clock(s, step, s->clock_real, real);
+	s->clock_real = real;
+	s->clock_mono = mono;
+}
+
 int store_tick(struct store *s, uint64_t now, uint64_t mono)
 {
+	if (s->failed || s->ending)
+		return s->failed;
+	compare_clocks(s);
+	if (!s->keys.from_mono)
+		s->keys.from_mono = mono ? mono : 1;
+	/* An epoch in which nothing happened is sealed too: it says so. */
+	if (mono > s->keys.from_mono && mono - s->keys.from_mono >= STORE_EPOCH_NS && store_commit(s, now) == 0)
+		return seal_epoch(s, 0, now);
 	if (s->failed || s->appended == s->covered)
 		return s->failed;
 	if (!s->since)

@@ -115,7 +115,8 @@ static void stop_low(struct evidence *e)
 static void housekeep(struct evidence *e)
 {
 	struct store *s = &e->store;
-	if (!e->configured || e->stopped)
+	/* quit() has sealed the journal: nothing follows. */
+	if (!e->configured || e->stopped || e->ev.quit)
 		return;
 	output_notes(e, e->now);
 	store_tick(s, e->now, e->ev.now);

@@ -55,6 +55,43 @@ size_t journal_put(struct journal_chain *c, uint8_t *out, unsigned type, uint64_
 	return b.n + JOURNAL_HASH;
 }
 
+static void digest_of(uint8_t out[JOURNAL_HASH], const uint8_t before[JOURNAL_HASH], const void *record, size_t n)
+{
+	crypto_generichash_state st;
+	crypto_generichash_init(&st, NULL, 0, JOURNAL_HASH);
+	crypto_generichash_update(&st, before, JOURNAL_HASH);
+	crypto_generichash_update(&st, record, n);
+	crypto_generichash_final(&st, out, JOURNAL_HASH);
+}
+
+size_t journal_put_signed(struct journal_chain *c, uint8_t *out, unsigned type, uint64_t ns, const void *payload,
+			  size_t n, const uint8_t sk[64])
+{
+	uint8_t m[JOURNAL_HASH];
+	struct journal_body b = { .p = out, .cap = JOURNAL_HEADER + n + JOURNAL_SIG };
+	body_u32(&b, (uint32_t)(JOURNAL_HEADER + n + JOURNAL_SIG + JOURNAL_HASH));
+	body_u32(&b, type);
+	body_u64(&b, ++c->seq);
+	body_u64(&b, ns);
+	body_bytes(&b, payload, n);
+	digest_of(m, c->hash, out, b.n);
+	crypto_sign_detached(out + b.n, NULL, m, sizeof(m), sk);
+	b.n += JOURNAL_SIG;
+	chain_hash(c->hash, out, b.n, c->hash);
+	memcpy(out + b.n, c->hash, JOURNAL_HASH);
+	return b.n + JOURNAL_HASH;
+}
+
+bool journal_signed(const struct journal_record *r, const uint8_t before[JOURNAL_HASH], const uint8_t pk[JOURNAL_KEY])
+{
+	uint8_t m[JOURNAL_HASH];
+	if (r->raw.n < JOURNAL_HEADER + JOURNAL_SIG + JOURNAL_HASH)
+		return false;
+	size_t n = r->raw.n - JOURNAL_SIG - JOURNAL_HASH;
+	digest_of(m, before, r->raw.p, n);
+	return crypto_sign_verify_detached(r->raw.p + n, m, sizeof(m), pk) == 0;
+}
+
 /* Splits a record off the front by its length alone. */
 static bool frame(struct slice *s, struct journal_record *r, struct slice *signed_part, struct slice *hash)
 {
@@ -103,7 +140,7 @@ bool journal_take_head(struct journal_chain *c, struct slice *s, struct journal_
 		return false;
 	struct slice p = got.payload;
 	if (!slice_take(&p, sizeof(magic), &m) || memcmp(m.p, magic, sizeof(magic)) != 0 || !slice_le32(&p, &format) ||
-	    format != JOURNAL_FORMAT || !slice_le32(&p, &num) || !slice_get(&p, from.hash, JOURNAL_HASH))
+	    !format || format > JOURNAL_FORMAT || !slice_le32(&p, &num) || !slice_get(&p, from.hash, JOURNAL_HASH))
 		return false;
 	from.seq = got.seq - 1;
 	if (!journal_take(&from, s, r))
@@ -116,6 +153,7 @@ bool journal_take_head(struct journal_chain *c, struct slice *s, struct journal_
 bool journal_commit_after(struct slice file, size_t from)
 {
 	struct slice prev, rest;
+	unsigned commits = 0;
 	/* A record's hash covers the 32 bytes in front of it, which are the hash
 	 * of its predecessor: that is enough to check one without the others. */
 	if (from < JOURNAL_HASH)
@@ -123,7 +161,7 @@ bool journal_commit_after(struct slice file, size_t from)
 	for (size_t at = from; slice_sub(file, at - JOURNAL_HASH, JOURNAL_HASH, &prev); at++) {
 		if (!slice_sub(file, at, file.n - at, &rest) || rest.n < JOURNAL_HEADER + JOURNAL_HASH)
 			return false;
-		if (rest.p[4] != J_COMMIT || rest.p[5] || rest.p[6] || rest.p[7])
+		if ((rest.p[4] != J_COMMIT && rest.p[4] != J_SEAL) || rest.p[5] || rest.p[6] || rest.p[7])
 			continue;
 		struct journal_record r;
 		struct journal_chain c = { .seq = 0 };
@@ -131,7 +169,7 @@ bool journal_commit_after(struct slice file, size_t from)
 		slice_le64(&seq, &c.seq);
 		c.seq--;
 		memcpy(c.hash, prev.p, JOURNAL_HASH);
-		if (journal_take(&c, &rest, &r))
+		if (journal_take(&c, &rest, &r) && (r.type == J_SEAL || ++commits == 2))
 			return true;
 	}
 	return false;

@@ -24,21 +24,32 @@
 #define JOURNAL_HASH 32
 #define JOURNAL_HEADER 24
 #define JOURNAL_RECORD_MAX 65536
-#define JOURNAL_FORMAT 1u
+#define JOURNAL_FORMAT 2u
+#define JOURNAL_KEY 32 /* Ed25519 public key */
+#define JOURNAL_SIG 64
 
 enum journal_type {
-	J_HEAD = 1,    /* "skepjrnl", u32 format, u32 file number, hash[32] before it */
+	J_HEAD = 1,    /* "skepjrnl", u32 format, u32 file number, hash[32] before it,
+			* u32 epoch, u32 zero, seal key[32], commit key[32]: in force here */
 	J_START = 2,   /* text: honeynet, version of skep */
 	J_OPEN = 3,    /* u32 id, text file name */
 	J_CLOSE = 4,   /* u32 id, u32 flags, u64 size, hash[32] of the file, text file name */
 	J_REMOVE = 5,  /* u64 size, hash[32], text file name: removed because of the limits */
-	J_COMMIT = 6,  /* u32 n, n times: u32 id, u32 zero, u64 size, hash[32] of that many bytes */
+	J_COMMIT = 6,  /* u32 n, n times: u32 id, u32 zero, u64 size, hash[32] of that many bytes;
+			* next commit key[32], signature[64] with the commit key */
 	J_RECOVER = 7, /* u64 bytes cut off, text file name */
 	J_ALARM = 8,   /* text: what was changed below a commit */
 	J_STOP = 9,    /* i32 code (0 = asked to), text */
+	J_SEAL = 10,   /* u32 epoch, u32 flags, u64 first record of the epoch, u64 commits in it, u64 its begin (ns),
+			* next seal key[32], next commit key[32] (0 = none), signature[64] with the seal key */
+	J_CLOCK = 11,  /* i64 by how much realtime went further than the monotonic clock (ns), u64 realtime before */
 	J_TYPE_COUNT
 };
 #define J_CLOSE_RECOVERED 1u /* closed after a crash, not by the process that wrote it */
+#define J_CLOSE_FOUND 2u     /* and no record named it before */
+#define J_CLOSE_AGAIN 4u     /* said once more: the file that said it first may be removed */
+#define J_SEAL_END 1u        /* the process ended in order: nothing follows but another process's HEAD */
+#define J_SEAL_START 2u      /* by a process that begins, for whatever its predecessor left unsealed */
 
 struct journal_chain {
 	uint8_t hash[JOURNAL_HASH]; /* of the last record */
@@ -60,6 +71,12 @@ void body_bytes(struct journal_body *b, const void *p, size_t n);
  * header and hash. */
 size_t journal_put(struct journal_chain *c, uint8_t *out, unsigned type, uint64_t ns, const void *payload, size_t n);
 
+/* As journal_put, with a signature of the 32 bytes BLAKE2b-256(hash before |
+ * header | payload) as the last JOURNAL_SIG bytes of the payload. out has room
+ * for them too. sk: Ed25519, 64 bytes. */
+size_t journal_put_signed(struct journal_chain *c, uint8_t *out, unsigned type, uint64_t ns, const void *payload,
+			  size_t n, const uint8_t sk[64]);
+
 struct journal_record {
 	uint16_t type;
 	uint64_t seq, ns;
@@ -75,8 +92,14 @@ bool journal_take(struct journal_chain *c, struct slice *s, struct journal_recor
  * continues from, then checked. *number is the file's. */
 bool journal_take_head(struct journal_chain *c, struct slice *s, struct journal_record *r, uint32_t *number);
 
-/* True if an intact COMMIT record stands anywhere behind offset `from` of a
- * file: what is broken before it is damage, not a tail cut by a crash. */
+/* Whether the record, which stood behind `before`, is signed with this key. */
+bool journal_signed(const struct journal_record *r, const uint8_t before[JOURNAL_HASH], const uint8_t pk[JOURNAL_KEY]);
+
+/* True if an intact SEAL, or two intact COMMITs, stand anywhere behind offset
+ * `from` of a file: what is broken before it is damage, not the tail of a crash.
+ * (One COMMIT proves nothing: of a write that was not synced, a power cut may
+ * take the first sectors and leave the last. The second was only written when
+ * the first was synced, and so is a SEAL.) */
 bool journal_commit_after(struct slice file, size_t from);
 
 /* How many of the n bytes are whole records. */

@@ -10,8 +10,11 @@
  *    record at its end is cut off, and it is closed.
  *  - Anything that differs from what a commit said is damage: nothing is
  *    repaired, an ALARM record says what was found.
+ *  - A file that no record names may have been made just before a crash: then
+ *    it has a number above the last one that was recorded. It is closed, with a
+ *    flag that says so. Any other was put there by somebody else: ALARM.
  * RECOVER records say how many bytes were cut off from which file. The chain
- * goes on in a new journal file.
+ * goes on in a new journal file. All that is claimed there is synced before.
  */
 #include "proc/evidence/pcapng.h"
 #include "proc/evidence/store.h"
@@ -29,7 +32,7 @@
 struct known {
 	uint32_t id;
 	char name[STORE_NAME];
-	bool closed, removed, found;
+	bool closed, removed, found, unnamed;
 	uint64_t size, committed, when;
 	uint8_t hash[JOURNAL_HASH], committed_hash[JOURNAL_HASH];
 };
@@ -39,17 +42,22 @@ struct finding {
 	unsigned type; /* J_RECOVER, J_ALARM, or J_CLOSE */
 	char name[STORE_NAME];
 	char text[160];
-	uint32_t id;
+	uint32_t id, flags;
 	uint64_t size;
 	uint8_t hash[JOURNAL_HASH];
 };
+
+/* Closed files are compared with their hash as far as this goes, the newest
+ * first; of others only the length. skep verify compares all. */
+#define RECOVER_HASH_BYTES (256ull << 20)
 
 struct recovery {
 	struct known *known;
 	unsigned n, cap;
 	struct finding *findings;
 	unsigned nfindings, capfindings;
-	bool begun; /* a journal file was read */
+	uint64_t hashed; /* bytes of closed files */
+	bool begun;      /* a journal file was read */
 	bool oom;
 };
 
@@ -156,7 +164,7 @@ static void apply(struct store *s, struct recovery *r, const struct journal_reco
 		k->when = rec->ns;
 		memcpy(k->hash, hash.p, JOURNAL_HASH);
 		/* Closed by recovery or as a journal: synced before it was said. */
-		if (flags & J_CLOSE_RECOVERED || !strncmp(k->name, "journal/", 8)) {
+		if (flags & (J_CLOSE_RECOVERED | J_CLOSE_AGAIN) || !strncmp(k->name, "journal/", 8)) {
 			k->committed = size;
 			memcpy(k->committed_hash, hash.p, JOURNAL_HASH);
 		}
@@ -205,6 +213,17 @@ static void unmap(struct slice s)
 		munmap((void *)s.p, s.n);
 }
 
+/* Not all that a process sees must have reached the disk. */
+static int sync_file(struct store *s, const char *name)
+{
+	int fd = openat(s->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return store_fail(s, -errno, "open", name);
+	int r = s->io.fdatasync(fd) < 0 ? store_fail(s, -errno, "sync", name) : 0;
+	close(fd);
+	return r;
+}
+
 static bool cut(struct store *s, const char *name, uint64_t size)
 {
 	int fd = openat(s->dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -235,8 +254,13 @@ static void read_journal(struct store *s, struct recovery *r, const char *name)
 		s->chain = chain;
 		r->begun = true;
 		apply(s, r, &rec);
-		while (journal_take(&s->chain, &rest, &rec))
+		seal_replay(s, &rec);
+		for (chain = s->chain; journal_take(&s->chain, &rest, &rec); chain = s->chain) {
+			if (rec.type == J_SEAL && !journal_signed(&rec, chain.hash, s->keys.seal_pk))
+				find(r, J_ALARM, name, 0, "a SEAL is signed with a wrong key");
 			apply(s, r, &rec);
+			seal_replay(s, &rec);
+		}
 	}
 	size_t good = file.n - rest.n;
 #ifdef MUTANT_RECOVER_CUT_DAMAGE
@@ -316,23 +340,122 @@ static void hash_of(struct slice f, uint8_t out[JOURNAL_HASH])
 	crypto_generichash(out, JOURNAL_HASH, f.p, f.n, NULL, 0);
 }
 
-/* An open file of a process that is no more gets the name of a closed one. */
-static void final_name(struct store *s, struct known *k)
+/* "console/web.000007.log" -> 7 and "console/web.log"; 0 and the same name if
+ * there is no number in it. "packets/000007.pcapng" -> 7 and "packets/". */
+static uint32_t split_name(const char *name, char open_name[STORE_NAME])
 {
-	const char *ext = strchr(k->name, '.');
-	if (strncmp(k->name, "console/", 8) != 0 || !ext || (ext[1] >= '0' && ext[1] <= '9'))
-		return;
-	char base[STORE_NAME], name[STORE_NAME];
-	snprintf(base, sizeof(base), "%.*s", (int)(ext - k->name), k->name);
-	for (uint32_t number = 1; number < 1000000; number++) {
-		struct stat st;
-		if (snprintf(name, sizeof(name), "%s.%06u%s", base, number, ext) >= (int)sizeof(name))
-			return;
-		if (fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			break;
+	const char *file = strchr(name, '/'), *p, *end;
+	snprintf(open_name, STORE_NAME, "%s", name);
+	if (!file)
+		return 0;
+	p = ++file;
+	if (!strncmp(name, "console/", 8) || !strncmp(name, "sessions/", 9)) {
+		p = strchr(file, '.');
+		if (!p || p[1] < '0' || p[1] > '9')
+			return 0;
+		p++;
 	}
-	if (renameat(s->dirfd, k->name, s->dirfd, name) == 0)
+	char *after;
+	if (*p < '0' || *p > '9')
+		return 0;
+	unsigned long v = strtoul(p, &after, 10);
+	end = after;
+	if (p == file) /* a series of its own folder: packets, events, config */
+		snprintf(open_name, STORE_NAME, "%.*s", (int)(file - name), name);
+	else if (*end == '.')
+		snprintf(open_name, STORE_NAME, "%.*s%s", (int)(p - 1 - name), name, end);
+	else
+		return 0;
+	return v > 99999999 ? 0 : (uint32_t)v;
+}
+
+/* The highest number of a series that any record tells of; all: or a file has. */
+static uint32_t highest(const struct recovery *r, const char *series, bool all)
+{
+	char other[STORE_NAME];
+	uint32_t top = 0;
+	for (unsigned i = 0; i < r->n; i++) {
+		uint32_t v = split_name(r->known[i].name, other);
+		if (v > top && (all || !r->known[i].unnamed) && !strcmp(other, series))
+			top = v;
+	}
+	return top;
+}
+
+static bool is_current(const char *name)
+{
+	return !strncmp(name, "console/", 8) || !strncmp(name, "sessions/", 9);
+}
+
+/* Whether a file that no record names may be one of ours. */
+static bool plausible(const struct store *s, const struct recovery *r, const char *name)
+{
+	char series[STORE_NAME];
+	uint32_t number = split_name(name, series);
+#ifdef MUTANT_RECOVER_TAKE_FOREIGN
+	return true;
+#endif
+	if (s->keys.ended || !r->begun)
+		return false;
+	return number ? number > highest(r, series, false) : is_current(name);
+}
+
+/* An open file of a process that is no more gets the name of a closed one: a
+ * number above all that the series ever had, as far as the journal tells. */
+static void final_name(struct store *s, struct recovery *r, struct known *k)
+{
+	char series[STORE_NAME], name[STORE_NAME];
+	struct stat st;
+	if (!is_current(k->name) || split_name(k->name, series))
+		return;
+	const char *ext = strchr(k->name, '.');
+	uint32_t number = highest(r, series, true);
+	do {
+		if (!ext || snprintf(name, sizeof(name), "%.*s.%06u%s", (int)(ext - k->name), k->name, ++number, ext) >=
+				(int)sizeof(name))
+			return;
+	} while (fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+	if (renameat(s->dirfd, k->name, s->dirfd, name) == 0) {
 		memcpy(k->name, name, sizeof(name));
+		store_sync_folder(s, name);
+	}
+}
+
+/* A file that had been closed, and got its number, when the process died before
+ * it could say so: the record still tells of its old name. */
+static void renamed(struct store *s, struct recovery *r, const char *name)
+{
+	char open_name[STORE_NAME];
+	struct stat st;
+	struct slice f, head;
+	uint8_t hash[JOURNAL_HASH];
+	if (!split_name(name, open_name) || !is_current(name) || by_name(r, name))
+		return;
+	struct known *k = by_name(r, open_name);
+	if (!k || k->closed || !map_file(s, name, &f))
+		return;
+	bool same = slice_sub(f, 0, (size_t)k->committed, &head);
+	if (same && k->committed) {
+		hash_of(head, hash);
+		same = !memcmp(hash, k->committed_hash, JOURNAL_HASH);
+	} else if (same) {
+		same = fstatat(s->dirfd, open_name, &st, AT_SYMLINK_NOFOLLOW) < 0;
+	}
+	unmap(f);
+	if (same)
+		snprintf(k->name, sizeof(k->name), "%s", name);
+}
+
+/* Where text was never written: a hole that a power cut left. */
+static size_t before_hole(struct slice f, size_t from, size_t whole)
+{
+	struct slice rest;
+	if (whole <= from || !slice_sub(f, from, whole - from, &rest))
+		return whole;
+	const uint8_t *zero = memchr(rest.p, 0, rest.n);
+	if (!zero)
+		return whole;
+	return from + json_whole(rest.p, (size_t)(zero - rest.p));
 }
 
 /* Checks a file that was open, or closed without a commit, cuts its tail and
@@ -356,7 +479,7 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 	if (ends(k->name, ".pcapng"))
 		whole = pcapng_whole(f.p, f.n);
 	else if (ends(k->name, ".json"))
-		whole = json_whole(f.p, f.n);
+		whole = before_hole(f, (size_t)k->committed, json_whole(f.p, f.n));
 	/* Nothing is cut from a file that somebody changed. */
 	if (intact && whole >= k->committed && whole < f.n) {
 		if (cut(s, k->name, whole)) {
@@ -367,10 +490,12 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 		}
 	}
 	hash_of(f, hash);
-	final_name(s, k);
+	final_name(s, r, k);
+	sync_file(s, k->name);
 	struct finding *c = find(r, J_CLOSE, k->name, f.n, "");
 	if (c) {
 		c->id = k->id;
+		c->flags = J_CLOSE_RECOVERED | (k->unnamed ? J_CLOSE_FOUND : 0);
 		memcpy(c->hash, hash, sizeof(hash));
 	}
 	s->total += f.n;
@@ -381,8 +506,13 @@ static void check_file(struct store *s, struct recovery *r, const char *name)
 {
 	struct known *k = by_name(r, name);
 	struct stat st;
-	if (!k)
+	if (!k) {
+		if (!plausible(s, r, name))
+			find(r, J_ALARM, name, 0, "no record names this file: somebody else made it");
 		k = add_known(r, ++s->last_id, slice_of(name, strlen(name)));
+		if (k)
+			k->unnamed = true;
+	}
 	if (!k || fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return;
 	k->found = true;
@@ -397,6 +527,19 @@ static void check_file(struct store *s, struct recovery *r, const char *name)
 	}
 	if ((uint64_t)st.st_size != k->size)
 		find(r, J_ALARM, name, (uint64_t)st.st_size, "closed file changed its size");
+	else if (r->hashed + k->size <= RECOVER_HASH_BYTES) {
+		struct slice f;
+		uint8_t hash[JOURNAL_HASH];
+		r->hashed += k->size;
+		if (!map_file(s, name, &f)) {
+			find(r, J_ALARM, name, k->size, "closed file cannot be read");
+		} else {
+			hash_of(f, hash);
+			if (memcmp(hash, k->hash, JOURNAL_HASH) != 0)
+				find(r, J_ALARM, name, k->size, "closed file was changed");
+			unmap(f);
+		}
+	}
 	s->total += (uint64_t)st.st_size;
 	struct kept *kept = store_keep(s, name, k->id, (uint64_t)st.st_size, k->when, k->hash);
 	if (kept)
@@ -411,7 +554,6 @@ static int compare_closed(const void *a, const void *b)
 
 int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct err *e)
 {
-	static const char *const data[] = { "packets", "events", "console", "config" };
 	struct recovery *r = calloc(1, sizeof(*r));
 	unsigned n;
 	if (!r)
@@ -419,6 +561,8 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 	char **names = list(s, "journal", &n);
 	for (unsigned i = 0; i < n; i++) {
 		read_journal(s, r, names[i]);
+		if (i + 1 == n && sync_file(s, names[i]) == 0)
+			store_sync_dir(s, "journal");
 		struct stat st;
 		struct slice f;
 		uint8_t hash[JOURNAL_HASH];
@@ -434,9 +578,12 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 		unmap(f);
 	}
 	free_list(names, n);
-	for (size_t d = 0; d < sizeof(data) / sizeof(data[0]); d++) {
-		names = list(s, data[d], &n);
+	for (const char *const *d = store_folders; *d; d++) {
+		names = list(s, *d, &n);
 		for (unsigned i = 0; i < n; i++)
+			renamed(s, r, names[i]);
+		/* The newest first: of those the hash is looked at. */
+		for (unsigned i = n; i-- > 0;)
 			check_file(s, r, names[i]);
 		free_list(names, n);
 	}
@@ -448,7 +595,11 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 	}
 	if (s->nkept)
 		qsort(s->kept, s->nkept, sizeof(*s->kept), compare_closed);
-	if (r->oom || s->failed) {
+	if (s->failed && !r->oom) {
+		recover_free(r);
+		return err_set(e, s->failed, "%s", s->why.text);
+	}
+	if (r->oom) {
 		recover_free(r);
 		return err_set(e, -ENOMEM, "out of memory while reading the journal");
 	}
@@ -478,13 +629,22 @@ int recover_finish(struct store *s, struct recovery *r, uint64_t now)
 			struct kept *k = store_keep(s, f->name, f->id, f->size, now, f->hash);
 			if (k)
 				k->committed = true;
-			store_close_record(s, f->id, J_CLOSE_RECOVERED, f->size, f->hash, f->name, now);
+			store_close_record(s, f->id, f->flags, f->size, f->hash, f->name, now);
 			continue;
 		}
 		record_text(s, f->type, f, now);
 		store_note(s, f->type == J_ALARM ? NOTE_ALARM : NOTE_RECOVERED, f->name, f->size, NULL, f->text);
 	}
 	return s->failed;
+}
+
+int recover_alarm(struct store *s, const char *name, const char *text, uint64_t now)
+{
+	struct finding f = { .type = J_ALARM };
+	snprintf(f.name, sizeof(f.name), "%s", name);
+	snprintf(f.text, sizeof(f.text), "%s", text);
+	store_note(s, NOTE_ALARM, name, 0, NULL, text);
+	return record_text(s, J_ALARM, &f, now);
 }
 
 void recover_free(struct recovery *r)

@@ -8,11 +8,23 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-const struct store_io store_real_io = { .write = write, .fdatasync = fdatasync, .fstatvfs = fstatvfs };
+static void real_clocks(uint64_t *real, uint64_t *mono)
+{
+	struct timespec a, b;
+	clock_gettime(CLOCK_REALTIME, &a);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	*real = (uint64_t)a.tv_sec * EV_SEC + (uint64_t)a.tv_nsec;
+	*mono = (uint64_t)b.tv_sec * EV_SEC + (uint64_t)b.tv_nsec;
+}
 
-static const char *const folders[] = { "packets", "events", "console", "config", "journal" };
+const struct store_io store_real_io = {
+	.write = write, .fdatasync = fdatasync, .fstatvfs = fstatvfs, .clocks = real_clocks
+};
+
+const char *const store_folders[] = { "packets", "events", "console", "config", "sessions", NULL };
 
 int store_fail(struct store *s, int code, const char *what, const char *name)
 {
@@ -47,6 +59,13 @@ int store_sync_dir(struct store *s, const char *dir)
 	int r = s->io.fdatasync(fd) < 0 ? -errno : 0;
 	close(fd);
 	return r < 0 ? store_fail(s, r, "sync directory", dir) : 0;
+}
+
+int store_sync_folder(struct store *s, const char *name)
+{
+	char dir[STORE_NAME];
+	snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(name, "/"), name);
+	return store_sync_dir(s, dir);
 }
 
 struct stream *store_stream(struct store *s, const char *base, const char *ext, bool current, size_t buffer,
@@ -98,9 +117,7 @@ static int open_segment(struct store *s, struct stream *st, uint64_t now)
 	g->spare = !st->cap;
 	s->nopen += g->spare;
 	st->seg = g;
-	char dir[STORE_NAME];
-	snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(g->name, "/"), g->name);
-	return store_sync_dir(s, dir);
+	return store_sync_folder(s, g->name);
 }
 
 static int open_record(struct store *s, const struct segment *g, uint64_t now)
@@ -224,15 +241,29 @@ int store_append(struct store *s, struct stream *st, const void *p, size_t n)
 	return 0;
 }
 
+int store_clock(struct store *s, int64_t step, uint64_t before, uint64_t now)
+{
+	uint8_t b[16];
+	struct journal_body body = { .p = b, .cap = sizeof(b) };
+	body_u64(&body, (uint64_t)step);
+	body_u64(&body, before);
+	return store_record(s, J_CLOCK, now, b, body.n);
+}
+
 int store_record(struct store *s, unsigned type, uint64_t now, const void *payload, size_t n)
 {
+	/* Times in the journal go back only behind a record that says so. */
+	if (type != J_CLOCK && type != J_HEAD && now + STORE_CLOCK_NS < s->last_ns &&
+	    store_clock(s, (int64_t)(now - s->last_ns), s->last_ns, now) < 0)
+		return s->failed;
 	uint8_t *room = store_reserve(s, &s->journal, JOURNAL_HEADER + n + JOURNAL_HASH);
 	if (!room)
 		return s->failed ? s->failed : store_fail(s, -EMSGSIZE, "add a record to", "the journal");
 	s->journal.n += journal_put(&s->chain, room, type, now, payload, n);
-	/* The record of a commit must not ask for a commit of its own. */
-	if (type != J_COMMIT)
-		s->appended += n + 1;
+	if (type != J_HEAD)
+		s->last_ns = now;
+	s->appended += n + 1;
+	s->ending |= type == J_STOP;
 	return 0;
 }
 
@@ -280,6 +311,9 @@ int store_rotate(struct store *s, struct stream *st, uint64_t now)
 		if (renameat(s->dirfd, g->name, s->dirfd, name) < 0)
 			return store_fail(s, -errno, "rename", g->name);
 		memcpy(g->name, name, sizeof(name));
+		/* CLOSE tells its new name: it must have it after a power cut. */
+		if (store_sync_folder(s, name) < 0)
+			return s->failed;
 	}
 	crypto_generichash_state h = g->hash;
 	uint8_t hash[JOURNAL_HASH];
@@ -333,7 +367,7 @@ int store_file(struct store *s, const char *name, const void *p, size_t n, uint6
 
 int store_journal_begin(struct store *s, uint64_t now)
 {
-	uint8_t b[64];
+	uint8_t b[160];
 	struct journal_body body = { .p = b, .cap = sizeof(b) };
 	int r = open_segment(s, &s->journal, now);
 	if (r < 0)
@@ -342,8 +376,15 @@ int store_journal_begin(struct store *s, uint64_t now)
 	body_u32(&body, JOURNAL_FORMAT);
 	body_u32(&body, s->journal.number);
 	body_bytes(&body, s->chain.hash, JOURNAL_HASH);
+	seal_head(s, &body);
 	r = store_record(s, J_HEAD, now, b, body.n);
-	/* A reader of this file alone must know which files are open. */
+	if (!r && !s->keys.committing)
+		r = seal_epoch(s, J_SEAL_START, now);
+	/* A reader of this file alone must know which files are kept for ever, and which are open. */
+	for (unsigned i = 0; i < s->nkept && !r; i++)
+		if (s->kept[i].for_ever && s->kept[i].committed)
+			r = store_close_record(s, s->kept[i].id, J_CLOSE_AGAIN, s->kept[i].size, s->kept[i].hash,
+					       s->kept[i].name, now);
 	for (struct stream *st = s->streams; st && !r; st = st->next)
 		if (st->seg)
 			r = open_record(s, st->seg, now);
@@ -364,19 +405,31 @@ static int check_free(struct store *s, struct err *e)
 	    (unsigned long long)(left >> 20), (unsigned long long)(s->conf.min_free >> 20));
 }
 
+static int make_folder(struct store *s, const char *name, mode_t mode, struct err *e)
+{
+	if (mkdirat(s->dirfd, name, mode) < 0 && errno != EEXIST)
+		return err_sys(e, -errno, "cannot make directory %s in the evidence directory", name);
+	return 0;
+}
+
 int store_open(struct store *s, int dirfd, const char *text, const struct store_conf *c, const struct store_io *io,
 	       uint64_t now, struct err *e)
 {
-	*s = (struct store){ .dirfd = dirfd, .io = *io, .conf = *c };
+	*s = (struct store){ .dirfd = dirfd, .io = *io, .conf = *c, .keys.fd = -1 };
 	struct recovery *rec = NULL;
 	if (sodium_init() < 0)
 		return err_set(e, -ENOSYS, "cannot initialise libsodium");
 	if (flock(dirfd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, -EBUSY, "another process writes to the evidence directory");
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
-		if (mkdirat(dirfd, folders[i], 0750) < 0 && errno != EEXIST)
-			return err_sys(e, -errno, "cannot make directory %s in the evidence directory", folders[i]);
-	int r = check_free(s, e);
+	int r = make_folder(s, "journal", 0750, e);
+	if (!r)
+		r = make_folder(s, "key", 0700, e);
+	for (const char *const *f = store_folders; *f && !r; f++)
+		r = make_folder(s, *f, 0750, e);
+	if (!r && s->io.fdatasync(dirfd) < 0)
+		r = err_sys(e, -errno, "cannot sync the evidence directory");
+	if (!r)
+		r = check_free(s, e);
 	if (!r)
 		r = recover_scan(s, &rec, now, e);
 	if (r < 0)
@@ -388,9 +441,13 @@ int store_open(struct store *s, int dirfd, const char *text, const struct store_
 	j->cap = 2 * JOURNAL_RECORD_MAX;
 	j->buf = malloc(j->cap);
 	j->whole = journal_whole;
-	r = j->buf ? store_journal_begin(s, now) : store_fail(s, -ENOMEM, "make room for", "the journal");
+	r = j->buf ? seal_open(s, s->chain.seq != 0, now) : store_fail(s, -ENOMEM, "make room for", "the journal");
+	if (!r)
+		r = store_journal_begin(s, now);
 	if (!r)
 		r = store_record(s, J_START, now, text, strlen(text));
+	if (!r && s->keys.broke)
+		r = recover_alarm(s, "key/seal", s->keys.broke, now);
 	if (!r)
 		r = recover_finish(s, rec, now);
 	if (!r)
@@ -427,6 +484,7 @@ void store_free(struct store *s)
 	free(s->kept);
 	free(s->snapshot);
 	free(s->notes);
+	seal_wipe(s);
 	*s = (struct store){ .dirfd = -1, .failed = -ESHUTDOWN };
 }
 

@@ -35,6 +35,8 @@ struct store_io {
 	ssize_t (*write)(int fd, const void *p, size_t n);
 	int (*fdatasync)(int fd);
 	int (*fstatvfs)(int fd, struct statvfs *v);
+	/* Both clocks at one moment; NULL: jumps are not looked for. */
+	void (*clocks)(uint64_t *real, uint64_t *mono);
 };
 extern const struct store_io store_real_io;
 
@@ -42,6 +44,8 @@ extern const struct store_io store_real_io;
 #define STORE_COMMIT_NS (50 * EV_MS)
 #define STORE_COMMIT_BYTES (256u << 10)
 #define STORE_JOURNAL_BYTES (16u << 20)
+#define STORE_EPOCH_NS (600 * EV_SEC)
+#define STORE_CLOCK_NS EV_SEC
 
 struct store_conf {
 	uint64_t max_bytes; /* 0 = no limit */
@@ -86,6 +90,25 @@ struct kept {
 	uint64_t ticket; /* of its REMOVE record */
 };
 
+/*
+ * The keys of the journal. An epoch has a seal key, which is on the disk (key/
+ * seal: a restart must go on) until the epoch is sealed. Each commit has a key
+ * of its own, which is never on the disk: the commit before names it, and it is
+ * wiped when it has signed. See seal.c.
+ */
+struct keys {
+	int fd; /* of key/seal; -1 = not opened yet */
+	uint32_t epoch;
+	uint8_t seal_pk[JOURNAL_KEY], seal_sk[64];
+	uint8_t commit_pk[JOURNAL_KEY], commit_sk[64];
+	bool committing;          /* there is a commit key */
+	const char *broke;        /* why there had to be a new seal key, NULL = there had not */
+	bool known;               /* the journal that was there names a seal key */
+	bool ended;               /* and ends with an orderly end */
+	uint64_t first, commits;  /* of the epoch: record number, count */
+	uint64_t from, from_mono; /* its begin: realtime, monotonic */
+};
+
 /* What recovery or the limits did, for an event about it. */
 enum note_kind { NOTE_RECOVERED, NOTE_ALARM, NOTE_REMOVED };
 struct store_note {
@@ -103,6 +126,10 @@ struct store {
 	struct stream *streams;
 	struct stream journal;
 	struct journal_chain chain;
+	struct keys keys;
+	bool ending;                     /* STOP is recorded: seal at the next commit */
+	uint64_t last_ns;                /* of the last record */
+	uint64_t clock_real, clock_mono; /* when the clocks were compared last */
 	uint32_t last_id;
 	struct segment *closing; /* closed, their sync still to come */
 	struct kept *kept;
@@ -184,12 +211,23 @@ int store_close_record(struct store *s, uint32_t id, uint32_t flags, uint64_t si
 		       const char *name, uint64_t now);
 uint32_t store_last_number(const struct store *s, const char *base, const char *ext, bool current);
 int store_sync_dir(struct store *s, const char *dir);
+int store_sync_folder(struct store *s, const char *name); /* the one that the file is in */
+int store_clock(struct store *s, int64_t step, uint64_t before, uint64_t now);
+extern const char *const store_folders[]; /* where files are, but for the journal and the key; NULL ends them */
 /* recover.c: reads journals and leftovers; fills chain, last_id, kept. Returns
  * through `after` what must be recorded once the new journal file is begun. */
 struct recovery;
 int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct err *e);
 int recover_finish(struct store *s, struct recovery *r, uint64_t now);
+int recover_alarm(struct store *s, const char *name, const char *text, uint64_t now);
 void recover_free(struct recovery *r);
+/* seal.c */
+int seal_open(struct store *s, bool begun, uint64_t now);
+void seal_head(const struct store *s, struct journal_body *b);
+int seal_commit(struct store *s, const void *payload, size_t n, uint64_t now);
+int seal_epoch(struct store *s, uint32_t flags, uint64_t now);
+void seal_replay(struct store *s, const struct journal_record *r);
+void seal_wipe(struct store *s);
 /* retain.c */
 int retain_apply(struct store *s, uint64_t now);
 void retain_unlink(struct store *s);

@@ -461,11 +461,16 @@ static void test_recover_every_cut(void **state)
 	(void)state;
 	static char journal[65536];
 	size_t last_commit, n = make_journal(journal, sizeof(journal), &last_commit);
+	char key[8192];
+	size_t nkey = read_all("key/seal", key, sizeof(key));
 	assert_true(n > last_commit + 200);
 	for (size_t cut = last_commit - 100; cut < n; cut++) {
 		clean();
 		reopen_dir();
-		assert_int_equal(mkdirat(dirfd_, "journal", 0700) | mkdirat(dirfd_, "events", 0700), 0);
+		assert_int_equal(mkdirat(dirfd_, "journal", 0700) | mkdirat(dirfd_, "events", 0700) |
+				     mkdirat(dirfd_, "key", 0700),
+				 0);
+		write_all("key/seal", key, nkey);
 		write_all("journal/000001.skj", journal, cut);
 		write_all("events/000001.json", "{\"x\":1}\n{\"x\":1}\n{\"x\":1}\n", 24);
 		open_store(NULL);
