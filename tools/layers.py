@@ -13,6 +13,7 @@ LIB = {
     "model": {"base"},
     "proto": {"base", "model"},
     "guest": {"base", "proto"},
+    "probe": {"base", "proto"},
     "sandbox": {"base", "model", "proto"},
 }
 # Below this folder, who alone may call it (invariant 5: only `forward` sends).
@@ -32,6 +33,8 @@ def allowed(place, target):
         return True
     if place[0] == "proc":
         return target[0] == "proc" and target[1] == place[1]
+    if place[0] == "bpf":
+        return target[0] == "bpf"
     if place[0] == "cli":
         return target[0] == "cli"
     # main.c picks the role, so it alone sees every process's entry point.

@@ -5,6 +5,7 @@
 #include "guest/insn.h"
 #include "guest/kallsyms.h"
 #include "guest/offsets.h"
+#include "guest/returns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,6 +150,7 @@ static int make(struct slice file, struct hook_plan *out, struct err *e)
 		p.call[i] = a >= p.text && a < p.text_end ? a : 0;
 	}
 	guest_offsets(&g, &w.fn[FIRST_RULE], w.text - FIRST_RULE, p.off, &p.thread_size);
+	guest_returns(&g, &k, &p);
 	r = guest_plan_check(&p, sizeof(p), e);
 	if (r == 0)
 		*out = p;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SKEP_PROBE_PROBE_H
+#define SKEP_PROBE_PROBE_H
+
+#include "base/err.h"
+#include "proto/hook.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * BPF programs (src/bpf) on uprobes of a guest kernel that is a host process.
+ * The programs are compiled in; nothing but the plan's numbers comes from outside.
+ *
+ * Needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN) in the initial user
+ * namespace, and Linux 5.17 (bpf_loop).
+ */
+struct probe;
+
+/*
+ * Loads the programs and attaches them to process pid, which has executed the
+ * kernel that the plan was made from; what the file says at each site is compared with it.
+ * A site that cannot be probed is left out. About half a second, most of it
+ * the kernel's verifier.
+ *
+ * -ENOTSUP: built without BPF, or this kernel does not allow it. -EPERM: lacks capabilities.
+ * -ESTALE: it is another kernel than the plan's.
+ */
+int probe_attach(pid_t pid, const struct hook_plan *plan, struct probe **out, struct err *e);
+/* Takes everything away; the maps live on while somebody holds their fds. NULL is fine. */
+void probe_detach(struct probe *p);
+
+/* The BPF ring buffer (PROBE_RING bytes) and the state array (enum probe_state);
+ * they stay p's. */
+int probe_ring_fd(const struct probe *p);
+int probe_state_fd(const struct probe *p);
+/* Bitmaps of enum hook_site. */
+uint64_t probe_placed(const struct probe *p);
+uint64_t probe_absent(const struct probe *p);
+
+/* Does it work here? Loads the programs, attaches one to a function of our own,
+ * calls it, and looks whether its record came. 0 or the reason. */
+int probe_try(struct err *e);
+
+#endif
