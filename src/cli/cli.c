@@ -37,6 +37,7 @@ static const struct {
 	{ "pcap", cmd_pcap },
 	{ "verify", cmd_verify },
 	{ "anchor", cmd_anchor },
+	{ "export", cmd_export },
 	{ "image build", cmd_image_build },
 	{ "image list", cmd_image_list },
 	{ "image import", cmd_image_import },

@@ -123,6 +123,7 @@ int cmd_flows(struct cmd *c);
 int cmd_pcap(struct cmd *c);
 int cmd_verify(struct cmd *c);
 int cmd_anchor(struct cmd *c);
+int cmd_export(struct cmd *c);
 int cmd_image_build(struct cmd *c);
 int cmd_image_list(struct cmd *c);
 int cmd_image_import(struct cmd *c);

@@ -221,19 +221,28 @@ void evidence_reader_free(struct evidence_reader *r)
 
 /* ---- filters -------------------------------------------------------------- */
 
-int evidence_filter_init(struct evidence_filter *f, const struct cmd *c, bool has_type)
+int evidence_filter_span(struct evidence_filter *f, const struct cmd *c)
 {
 	struct err e = { 0 };
 	uint64_t now = ev_realtime();
-	const char *since = cmd_str(c, "since"), *until = cmd_str(c, "until"), *verdict = cmd_str(c, "verdict");
+	const char *since = cmd_str(c, "since"), *until = cmd_str(c, "until");
 	*f = (struct evidence_filter){ .cmd = c, .verdict = -1 };
 	f->honeypots = cmd_str(c, "honeypot") != NULL;
-	f->reason = cmd_str(c, "reason");
-	f->type = has_type ? cmd_str(c, "type") : NULL;
 	if (since && cmd_time(since, now, &f->since, &e) < 0)
 		return cmd_usage(c, "--since: %s", e.text);
 	if (until && cmd_time(until, now, &f->until, &e) < 0)
 		return cmd_usage(c, "--until: %s", e.text);
+	return CMD_OK;
+}
+
+int evidence_filter_init(struct evidence_filter *f, const struct cmd *c, bool has_type)
+{
+	int status = evidence_filter_span(f, c);
+	if (status != CMD_OK)
+		return status;
+	const char *verdict = cmd_str(c, "verdict");
+	f->reason = cmd_str(c, "reason");
+	f->type = has_type ? cmd_str(c, "type") : NULL;
 	if (verdict && (f->verdict = verdict_by_name(verdict)) < 0)
 		return cmd_usage(c, "--verdict: \"%s\" is neither forward nor drop", verdict);
 	if (f->reason && reason_by_name(f->reason) < 0) {

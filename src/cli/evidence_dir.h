@@ -61,6 +61,8 @@ struct evidence_filter {
 	const char *type, *reason;
 	int verdict; /* -1 any */
 };
+/* Takes the options --since, --until and --honeypot only. */
+int evidence_filter_span(struct evidence_filter *f, const struct cmd *c);
 int evidence_filter_init(struct evidence_filter *f, const struct cmd *c, bool has_type);
 bool evidence_filter_time(const struct evidence_filter *f, uint64_t ns);
 /* True if no honeypot was asked for, or this one was. */

@@ -1,38 +1,21 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * skep pcap: the recorded frames, as text or merged into one pcapng section.
- * Merging copies blocks as they are: equal interface descriptions become one,
- * and the packets' interface numbers are changed accordingly.
- */
+/* skep pcap: the recorded frames, as text or merged into one pcapng section. */
 #include "cli/evidence_dir.h"
-#include "cli/read_pcap.h"
+#include "cli/pcap_merge.h"
 #include "proto/verdict.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* An interface of the merged output. */
-struct merged {
-	uint8_t *block;
-	size_t len;
-	char name[PCAP_NAME];
-	bool written;
-};
-
 struct pcap {
 	struct evidence_filter filter;
-	bool json, merge, follow, section;
+	bool json, merge, follow;
 	FILE *out;
-	struct merged ifs[PCAP_IFS];
-	unsigned nifs;
-	uint32_t map[PCAP_IFS]; /* interface of the file being read -> of the output */
-	unsigned nmap;
+	struct pcap_merge all;
 	struct evidence_row row;
 	struct evidence_tail tail;
 	uint64_t shown;
-	uint8_t *shb;
-	size_t nshb;
 };
 
 static bool wanted(const struct pcap *p, const struct pcap_packet *k, const char *port)
@@ -48,35 +31,6 @@ static bool wanted(const struct pcap *p, const struct pcap_packet *k, const char
 				strcmp(text, verdict_name((unsigned)f->verdict)) != 0))
 		return false;
 	return !f->reason || (pcap_field(k->comment, "reason", text, sizeof(text)) && !strcmp(text, f->reason));
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	for (int i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static void write_merged(struct pcap *p, struct slice block, uint32_t ifindex)
-{
-	uint8_t number[4];
-	if (!p->section) {
-		fwrite(p->shb, 1, p->nshb, p->out);
-		p->section = true;
-	}
-	/* All of them up to this one, so that their order is their number. */
-	for (unsigned i = 0; i <= ifindex; i++) {
-		if (p->ifs[i].written)
-			continue;
-		fwrite(p->ifs[i].block, 1, p->ifs[i].len, p->out);
-		p->ifs[i].written = true;
-	}
-	put32(number, ifindex);
-#ifdef MUTANT_PCAP_MERGE_NUMBERS
-	memcpy(number, block.p + 8, sizeof(number));
-#endif
-	fwrite(block.p, 1, 8, p->out);
-	fwrite(number, 1, 4, p->out);
-	fwrite(block.p + 12, 1, block.n - 12, p->out);
 }
 
 static void write_json(const struct pcap *p, const struct pcap_packet *k, const char *port, const char *what)
@@ -130,58 +84,30 @@ static void show(void *arg, struct slice block, uint32_t ifindex)
 	struct pcap *p = arg;
 	struct pcap_packet k;
 	char what[320];
-	if (!pcap_packet(block, &k) || ifindex >= p->nifs)
+	if (!pcap_packet(block, &k) || ifindex >= p->all.nifs)
 		return;
 	if (p->merge) {
-		write_merged(p, block, ifindex);
+		pcap_merge_write(&p->all, p->out, block, ifindex);
 	} else {
 		pcap_describe(k.frame, k.wirelen, what, sizeof(what));
 		if (p->json)
-			write_json(p, &k, p->ifs[ifindex].name, what);
+			write_json(p, &k, p->all.ifs[ifindex].name, what);
 		else
-			write_row(p, &k, p->ifs[ifindex].name, what);
+			write_row(p, &k, p->all.ifs[ifindex].name, what);
 	}
 	p->shown++;
-}
-
-/* The interface of the output that equals this description. */
-static bool add_if(struct pcap *p, struct slice block)
-{
-	unsigned i;
-	if (p->nmap == PCAP_IFS)
-		return false;
-	for (i = 0; i < p->nifs; i++)
-		if (p->ifs[i].len == block.n && !memcmp(p->ifs[i].block, block.p, block.n))
-			break;
-	if (i == p->nifs) {
-		if (i == PCAP_IFS || !(p->ifs[i].block = malloc(block.n)))
-			return false;
-		memcpy(p->ifs[i].block, block.p, block.n);
-		p->ifs[i].len = block.n;
-		pcap_if_name(block, p->ifs[i].name);
-		p->nifs++;
-	}
-	p->map[p->nmap++] = i;
-	return true;
 }
 
 static bool on_block(void *arg, struct slice block, bool first)
 {
 	struct pcap *p = arg;
 	struct pcap_packet k;
-	uint32_t type = pcap_type(block);
-	if (first)
-		p->nmap = 0;
-	if (type == PCAP_SHB && !p->shb && (p->shb = malloc(block.n))) {
-		memcpy(p->shb, block.p, block.n);
-		p->nshb = block.n;
-	}
-	if (type == PCAP_IDB)
-		return add_if(p, block);
-	if (type != PCAP_EPB || !pcap_packet(block, &k) || k.interface >= p->nmap)
+	if (!pcap_merge_learn(&p->all, block, first))
+		return false;
+	if (pcap_type(block) != PCAP_EPB || !pcap_packet(block, &k))
 		return true;
-	uint32_t i = p->map[k.interface];
-	if (!wanted(p, &k, p->ifs[i].name))
+	uint32_t i = pcap_merge_if(&p->all, k.interface);
+	if (i == PCAP_IFS || !wanted(p, &k, p->all.ifs[i].name))
 		return true;
 	if (p->tail.n)
 		evidence_tail_add(&p->tail, block.p, block.n, i);
@@ -208,11 +134,8 @@ static int read_all(struct cmd *c, struct pcap *p, const struct evidence_dir *d)
 		return cmd_fail(c, "out of memory");
 	int got = evidence_read(&in, &e);
 	evidence_tail_flush(&p->tail, show, p);
-	/* A file without frames is still a pcapng file. */
-	if (p->merge && !p->section && p->shb) {
-		fwrite(p->shb, 1, p->nshb, p->out);
-		p->section = true;
-	}
+	if (p->merge)
+		pcap_merge_end(&p->all, p->out);
 	fflush(p->out);
 	if (got == 0 && p->follow)
 		got = evidence_follow(&in, &e);
@@ -260,9 +183,7 @@ int cmd_pcap(struct cmd *c)
 		cmd_note(c, "%llu frames in %s", (unsigned long long)p->shown, to);
 	else if (status == CMD_OK && !p->shown && !p->json)
 		cmd_note(c, "no frames recorded that match, in %s", d.path);
-	for (unsigned i = 0; i < p->nifs; i++)
-		free(p->ifs[i].block);
-	free(p->shb);
+	pcap_merge_free(&p->all);
 	free(p);
 	evidence_dir_close(&d);
 	return status;

@@ -47,13 +47,13 @@ long eve_line(struct slice s)
 	return nl ? nl - s.p + 1 : 0;
 }
 
-static bool about(const struct read_eve *r, json_t *v, const char *type)
+bool eve_about(const struct evidence_filter *f, json_t *v)
 {
-	if (!r->filter.honeypots)
+	if (!f->honeypots)
 		return true;
-	return evidence_filter_honeypot(&r->filter, eve_str(v, "skep", "honeypot")) ||
-	       evidence_filter_honeypot(&r->filter, eve_str(v, "skep", "dest_honeypot")) ||
-	       evidence_filter_honeypot(&r->filter, eve_str(v, type, "honeypot"));
+	return evidence_filter_honeypot(f, eve_str(v, "skep", "honeypot")) ||
+	       evidence_filter_honeypot(f, eve_str(v, "skep", "dest_honeypot")) ||
+	       evidence_filter_honeypot(f, eve_str(v, eve_str(v, "event_type", NULL), "honeypot"));
 }
 
 static bool wanted(const struct read_eve *r, json_t *v)
@@ -70,7 +70,7 @@ static bool wanted(const struct read_eve *r, json_t *v)
 		return false;
 	if (f->reason && strcmp(eve_str(v, "skep", "reason"), f->reason) != 0)
 		return false;
-	return about(r, v, type);
+	return eve_about(f, v);
 }
 
 static void end_text(char *out, size_t cap, json_t *v, const char *ip, const char *port)

@@ -29,6 +29,9 @@ uint64_t eve_num(json_t *v, const char *key, const char *sub);
 /* "2026-05-01T12:00:00.000000+0000" -> ns; 0 if it is not of that form. */
 uint64_t eve_time(const char *s);
 
+/* Whether it is about one of the honeypots that the filter names. */
+bool eve_about(const struct evidence_filter *f, json_t *v);
+
 /* Length of the line at the front, for evidence_reader. */
 long eve_line(struct slice s);
 

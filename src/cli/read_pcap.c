@@ -173,3 +173,46 @@ void pcap_describe(struct slice frame, uint32_t wirelen, char *out, size_t cap)
 		 macs.p[6], macs.p[7], macs.p[8], macs.p[9], macs.p[10], macs.p[11], macs.p[0], macs.p[1], macs.p[2],
 		 macs.p[3], macs.p[4], macs.p[5], type, wirelen);
 }
+
+void pcap_tuple_order(struct pcap_tuple *t)
+{
+	int order = memcmp(t->addr[0], t->addr[1], sizeof(t->addr[0]));
+	if (order < 0 || (order == 0 && t->port[0] <= t->port[1]))
+		return;
+	uint8_t a[16];
+	uint16_t p = t->port[0];
+	memcpy(a, t->addr[0], sizeof(a));
+	memcpy(t->addr[0], t->addr[1], sizeof(a));
+	memcpy(t->addr[1], a, sizeof(a));
+	t->port[0] = t->port[1];
+	t->port[1] = p;
+}
+
+bool pcap_tuple(struct slice frame, struct pcap_tuple *t)
+{
+	struct slice s = frame, h;
+	uint16_t type;
+	memset(t, 0, sizeof(*t));
+	if (!slice_skip(&s, 12) || !slice_be16(&s, &type))
+		return false;
+	if (type == 0x0800 && slice_sub(s, 0, 20, &h) && slice_skip(&s, (h.p[0] & 15u) * 4u)) {
+		if ((h.p[6] << 8 | h.p[7]) & 0x1fff)
+			return false;
+		t->family = 4;
+		t->proto = h.p[9];
+		memcpy(t->addr[0], h.p + 12, 4);
+		memcpy(t->addr[1], h.p + 16, 4);
+	} else if (type == 0x86dd && slice_take(&s, 40, &h)) {
+		t->family = 6;
+		t->proto = h.p[6];
+		memcpy(t->addr[0], h.p + 8, 16);
+		memcpy(t->addr[1], h.p + 24, 16);
+	} else {
+		return false;
+	}
+	bool ports = t->proto == 6 || t->proto == 17 || t->proto == 132;
+	if (ports && (!slice_be16(&s, &t->port[0]) || !slice_be16(&s, &t->port[1])))
+		return false;
+	pcap_tuple_order(t);
+	return true;
+}

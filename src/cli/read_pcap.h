@@ -39,4 +39,15 @@ bool pcap_field(struct slice comment, const char *key, char *out, size_t cap);
  * bytes of an intruder: every read is bounded. */
 void pcap_describe(struct slice frame, uint32_t wirelen, char *out, size_t cap);
 
+/* Who talks with whom, the same for both directions: the lower end first. Made
+ * with zero bytes between, so that memcmp compares. ICMP has ports 0. */
+struct pcap_tuple {
+	uint8_t addr[2][16];
+	uint16_t port[2];
+	uint8_t family, proto, zero[2];
+};
+void pcap_tuple_order(struct pcap_tuple *t);
+/* Of an IP frame; false of others, and of fragments but the first. */
+bool pcap_tuple(struct slice frame, struct pcap_tuple *t);
+
 #endif

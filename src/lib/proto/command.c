@@ -287,6 +287,35 @@ const struct command command_table[] = {
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
 	  .perm = PERM_READ },
+	{ .name = "export",
+	  .args = "[NAME]",
+	  .brief = "write evidence for other programs",
+	  .text =
+	      "Writes the evidence of the honeynet NAME, or what --since, --until, --honeypot and --session leave of "
+	      "it, "
+	      "in the order of time. NAME may be left out if there is only one honeynet. The formats:\n\n"
+	      "eve: the events, one JSON object a line, as they are in the evidence.\n\n"
+	      "timesketch: the events as a timeline for Timesketch, JSON lines.\n\n"
+	      "pcapng: the frames, with their verdicts, for Wireshark or tshark. Of a session: those of the "
+	      "conversation "
+	      "that carried it, and of the conversations that its processes made.\n\n"
+	      "casts: a folder with one asciicast (version 2) for each terminal of each session.\n\n"
+	      "The file is there whole or not at all, and none is replaced without --force. If some of the evidence is "
+	      "damaged, the rest is written and the exit status is 1.\n\n"
+	      "  skep export shop --format timesketch -o shop.jsonl",
+	  .opts = OPTS({ 'F', "format", OPT_STRING, "FORMAT", "One of eve, timesketch, pcapng, casts" },
+		       { 'o', "output", OPT_STRING, "FILE",
+			 "Write to FILE, for casts into the folder FILE; without it, or with -, to standard output" },
+		       { 'f', "force", OPT_FLAG, NULL, "Replace FILE if it is there" },
+		       { 'H', "honeypot", OPT_STRING, "NAME", "Only this honeypot; may be given more than once" },
+		       { 's', "session", OPT_STRING, "ID", "Only this session" },
+		       { 0, "since", OPT_STRING, "TIME",
+			 "Only from TIME on: RFC 3339 as in 2026-05-01T12:00:00Z, or an age as in 10m" },
+		       { 0, "until", OPT_STRING, "TIME", "Only before TIME" }, DIR_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
 	{ .name = "image build",
 	  .args = "RECIPE...",
 	  .brief = "build honeypot images from recipes",
