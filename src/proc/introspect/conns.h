@@ -48,7 +48,7 @@ struct conn {
 
 struct conns {
 	struct conn at[CONNS_MAX];
-	uint32_t hand;     /* where the search for a place begins */
+	uint32_t hand; /* where the search for a place begins */
 	uint32_t live;
 	uint64_t evicted;
 };

@@ -27,7 +27,7 @@ struct exec_job {
 	uint32_t tgid;
 	uint32_t argc;
 	uint16_t flags; /* HOOK_F_CUT, HOOK_F_FAULT of any part */
-	uint8_t *buf;	/* path\0 cwd\0 arguments */
+	uint8_t *buf;   /* path\0 cwd\0 arguments */
 	uint32_t cwd, args, n, cap;
 };
 

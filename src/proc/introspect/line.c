@@ -43,7 +43,8 @@ static bool asks_name(const char *prompt)
 
 /* ---- what becomes of an entered line --------------------------------------- */
 
-static void settle(struct line *l, line_fn fn, void *arg, const char *text, size_t n, const char *prompt, unsigned flags)
+static void settle(struct line *l, line_fn fn, void *arg, const char *text, size_t n, const char *prompt,
+		   unsigned flags)
 {
 	enum line_what what = LINE_COMMAND;
 	l->waiting = false;

@@ -28,15 +28,15 @@
 #define LOGIN_BYTES 2048u
 
 enum login_type {
-	LOGIN_PWNAM = 8,       /* cstring user */
-	LOGIN_PASSWORD = 12,   /* cstring password */
+	LOGIN_PWNAM = 8,        /* cstring user */
+	LOGIN_PASSWORD = 12,    /* cstring password */
 	LOGIN_PASSWORD_OK = 13, /* u32 1 = yes */
-	LOGIN_KEY = 22,	       /* u32, string key {string algorithm ...} */
-	LOGIN_KEY_OK = 23,     /* u32 1 = may be used */
-	LOGIN_VERIFY_OK = 25,  /* u32 0 = yes */
+	LOGIN_KEY = 22,         /* u32, string key {string algorithm ...} */
+	LOGIN_KEY_OK = 23,      /* u32 1 = may be used */
+	LOGIN_VERIFY_OK = 25,   /* u32 0 = yes */
 	LOGIN_PAM_INIT = 104,
 	LOGIN_PAM_RESPOND = 108, /* u32 number, cstring... */
-	LOGIN_PAM_OK = 109,	 /* u32 0 = yes, 1 = more is asked, ~0 = no */
+	LOGIN_PAM_OK = 109,      /* u32 0 = yes, 1 = more is asked, ~0 = no */
 };
 
 struct stream {

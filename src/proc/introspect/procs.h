@@ -35,17 +35,17 @@
 
 struct proc {
 	uint32_t tgid, ppid; /* tgid 0 = free place */
-	uint64_t task;	     /* of its main thread; 0 = not known yet */
+	uint64_t task;       /* of its main thread; 0 = not known yet */
 	uint32_t tty, uid;
 	struct ref conn;     /* that it serves or was started for */
 	struct ref accepted; /* that it accepted last */
 	struct ref session;
-	uint64_t exec;	     /* task that executes a program just now; 0 = none */
-	bool listener;       /* called listen() */
-	bool monitor;	     /* has an ssh monitor stream */
-	bool serving;	     /* part of what carries its session's connection */
+	uint64_t exec; /* task that executes a program just now; 0 = none */
+	bool listener; /* called listen() */
+	bool monitor;  /* has an ssh monitor stream */
+	bool serving;  /* part of what carries its session's connection */
 	char comm[16];
-	char exe[EXE_CAP];   /* as given to exec, cut; empty: not known */
+	char exe[EXE_CAP]; /* as given to exec, cut; empty: not known */
 	uint32_t hash_next;
 	uint32_t newer, older; /* LRU list */
 };

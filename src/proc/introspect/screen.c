@@ -63,11 +63,11 @@ static void show(struct screen *s, uint32_t c)
 	s->edge = s->cols && s->pos % s->cols == 0;
 }
 
-static void delete(struct screen *s, unsigned n)
+static void delete (struct screen *s, unsigned n)
 {
 	if (s->pos >= s->len)
 		return;
-	if (n > s->len - s->pos)
+	if (n > (unsigned)(s->len - s->pos))
 		n = s->len - s->pos;
 	memmove(s->cell + s->pos, s->cell + s->pos + n, (s->len - s->pos - n) * sizeof(s->cell[0]));
 	s->len = (uint16_t)(s->len - n);
@@ -150,7 +150,7 @@ static void csi(struct screen *s, uint8_t final)
 			forget(s);
 		break;
 	case 'P':
-		delete (s, n);
+		take_out(s, n);
 		break;
 	case '@':
 		insert(s, n);

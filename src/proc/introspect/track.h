@@ -46,12 +46,12 @@ struct track {
 	struct login login;
 	struct ttys ttys;
 	const struct fact *f; /* the one at hand */
-	struct proc *p;	      /* who did it; NULL = unknown, or dead already */
+	struct proc *p;       /* who did it; NULL = unknown, or dead already */
 	struct ref dead;      /* its session if it is dead */
 	struct tty *tty;      /* whose line is at hand */
 	uint32_t tty_id;
 	enum intro_way way;
-	bool told;	      /* INTRO_SOURCE is out */
+	bool told;            /* INTRO_SOURCE is out */
 	uint64_t facts, lost; /* lost: facts, malformed ones included */
 	uint64_t placed, absent;
 	bool hello;

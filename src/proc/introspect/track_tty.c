@@ -17,9 +17,9 @@ static void command(struct track *t, struct session *s, const char *text, size_t
 	emit_begin(&t->emit, INTRO_COMMAND, t->f, s->id);
 	emit_head(&t->emit)->tty = t->tty_id;
 	emit_text(&t->emit, text, n);
-	emit_end(&t->emit, (uint16_t)((flags & LINE_F_EDITED ? INTRO_F_EDITED : 0) |
-				      (flags & LINE_F_NOECHO ? INTRO_F_NOECHO : 0) |
-				      (flags & LINE_F_CUT ? INTRO_F_CUT : 0)));
+	emit_end(&t->emit,
+		 (uint16_t)((flags & LINE_F_EDITED ? INTRO_F_EDITED : 0) |
+			    (flags & LINE_F_NOECHO ? INTRO_F_NOECHO : 0) | (flags & LINE_F_CUT ? INTRO_F_CUT : 0)));
 }
 
 /* "[sudo] password for bob: ", "bob@host's password: " */

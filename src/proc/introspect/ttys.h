@@ -29,7 +29,7 @@ struct tty {
 	uint64_t last;
 	struct ref session;
 	uint16_t rows, cols;
-	char name[64];	 /* typed at the last "login:" */
+	char name[64];   /* typed at the last "login:" */
 	char target[64]; /* whom the last su is to become */
 	struct line line;
 };
