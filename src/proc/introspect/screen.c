@@ -63,7 +63,7 @@ static void show(struct screen *s, uint32_t c)
 	s->edge = s->cols && s->pos % s->cols == 0;
 }
 
-static void delete (struct screen *s, unsigned n)
+static void take_out(struct screen *s, unsigned n)
 {
 	if (s->pos >= s->len)
 		return;

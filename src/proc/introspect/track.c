@@ -216,7 +216,7 @@ static void on_fork(struct track *t)
 		inherit(t, child, t->p);
 }
 
-static void on_exit(struct track *t)
+static void on_exits(struct track *t)
 {
 	if (!t->f->exit.whole || !t->p)
 		return;
@@ -372,7 +372,7 @@ static void dispatch(struct track *t)
 		on_fork(t);
 		break;
 	case HOOK_EXIT:
-		on_exit(t);
+		on_exits(t);
 		break;
 	case HOOK_OPEN:
 		file(t, t->f->file.num & O_CREAT ? INTRO_CREATE : INTRO_WRITE);
