@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/introspect/track.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -375,7 +374,7 @@ static void dispatch(struct track *t)
 		on_exits(t);
 		break;
 	case HOOK_OPEN:
-		file(t, t->f->file.num & O_CREAT ? INTRO_CREATE : INTRO_WRITE);
+		file(t, t->f->file.mode & HOOK_OPEN_CREATED ? INTRO_CREATE : INTRO_WRITE);
 		break;
 	case HOOK_RENAME:
 		file(t, INTRO_RENAME);

@@ -22,6 +22,14 @@ static bool argument(struct slice args, unsigned n, struct fact_text *out)
 	}
 }
 
+/* "/memfd:x (deleted)", "/tmp/x (deleted)" */
+static bool nameless(const struct fact_text *path)
+{
+	static const char end[] = " (deleted)";
+	size_t n = sizeof(end) - 1;
+	return path->n > n && !memcmp(path->s + path->n - n, end, n);
+}
+
 static void tell_exec(struct track *t, const struct exec_job *j, uint64_t session)
 {
 	uint16_t flags = 0;
@@ -29,8 +37,15 @@ static void tell_exec(struct track *t, const struct exec_job *j, uint64_t sessio
 	emit_begin(&t->emit, INTRO_EXEC, t->f, session);
 	emit_u32(&t->emit, (uint32_t)t->f->ret);
 	emit_u32(&t->emit, j ? j->argc : 0);
-	if (j && j->args <= j->n && j->args) {
-		emit_put(&t->emit, j->buf, j->args);
+	if (j) {
+		/* What has no name any more, only the kernel can name. */
+		const struct fact_text *real = &t->f->exec.path;
+		const char *path = (const char *)j->buf;
+		if (nameless(real))
+			emit_text(&t->emit, real->s, real->n);
+		else
+			emit_put(&t->emit, path, j->cwd);
+		emit_put(&t->emit, j->buf + j->cwd, j->args - j->cwd);
 		args = slice_of(j->buf + j->args, j->n - j->args);
 		flags = (j->flags & HOOK_F_CUT ? INTRO_F_CUT : 0) | (j->flags & HOOK_F_FAULT ? INTRO_F_FAULT : 0);
 	} else {
@@ -160,8 +175,8 @@ void track_exec_done(struct track *t)
 {
 	struct proc *p = t->p;
 	struct exec_job *j = execs_find(&t->execs, t->f->task);
-	/* The path is a text: execs_try put a zero byte behind it, unless it was cut. */
-	bool whole = j && j->cwd && j->cwd <= j->n;
+	/* Both texts are there with their ends, unless there was no memory. */
+	bool whole = j && j->cwd && j->cwd < j->args && j->args <= j->n && !j->buf[j->cwd - 1] && !j->buf[j->args - 1];
 	bool worked = t->f->ret == 0;
 	struct slice args = whole ? slice_of(j->buf + j->args, j->n - j->args) : (struct slice){ NULL, 0 };
 	if (p && worked && whole)
