@@ -137,7 +137,7 @@ void eve_event(const struct eve *v, struct json *j, const struct ev_event *ev, c
 }
 
 /* The names that Suricata writes. */
-static void proto_text(char out[16], unsigned family, unsigned proto)
+static void proto_text(char out[16], unsigned proto)
 {
 	static const struct {
 		uint8_t number;
@@ -151,11 +151,17 @@ static void proto_text(char out[16], unsigned family, unsigned proto)
 			return;
 		}
 	}
-	(void)family;
 	snprintf(out, 16, "%03u", proto & 255);
 }
 
-static void address(struct json *j, const char *key, unsigned family, const uint8_t *b)
+void eve_proto(struct json *j, unsigned proto)
+{
+	char t[16];
+	proto_text(t, proto);
+	json_str(j, "proto", t);
+}
+
+void eve_address(struct json *j, const char *key, unsigned family, const uint8_t *b)
 {
 	char t[INET6_ADDRSTRLEN] = "";
 	if (inet_ntop(family == 6 ? AF_INET6 : AF_INET, b, t, sizeof(t)))
@@ -209,20 +215,19 @@ void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, ui
 	static const char *const states[FLOW_STATE_COUNT] = { "new", "established", "closed" };
 	/* In Suricata's words: a closed conversation leaves the table by timeout. */
 	static const char *const reasons[FLOW_END_COUNT] = { "timeout", "timeout", "shutdown", "forced", "forced" };
-	char proto[16], cid[COMMUNITY_ID];
+	char cid[COMMUNITY_ID];
 	bool icmp = f->proto == IP_ICMP || f->proto == IP_ICMP6;
 	json_obj(j, NULL);
 	json_time(j, "timestamp", now);
 	json_u64(j, "flow_id", f->id);
 	json_str(j, "event_type", "flow");
-	address(j, "src_ip", f->family, f->src);
+	eve_address(j, "src_ip", f->family, f->src);
 	if (!icmp)
 		json_u64(j, "src_port", f->src_port);
-	address(j, "dest_ip", f->family, f->dst);
+	eve_address(j, "dest_ip", f->family, f->dst);
 	if (!icmp)
 		json_u64(j, "dest_port", f->dst_port);
-	proto_text(proto, f->family, f->proto);
-	json_str(j, "proto", proto);
+	eve_proto(j, f->proto);
 	if (icmp) {
 		json_u64(j, "icmp_type", f->src_port);
 		json_u64(j, "icmp_code", f->dst_port);

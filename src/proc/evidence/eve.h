@@ -37,6 +37,9 @@ void eve_evidence(const struct eve *v, struct json *j, const char *eventid, cons
 void eve_begin(const struct eve *v, struct json *j, const char *type, uint64_t now);
 void eve_end(struct json *j);
 
+void eve_address(struct json *j, const char *key, unsigned family, const uint8_t *b);
+void eve_proto(struct json *j, unsigned proto); /* as Suricata names it */
+
 #define COMMUNITY_ID 32
 /* Community ID flow hash, version 1, seed 0: https://github.com/corelight/community-id-spec
  * For ICMP the ports are type and code. Writes "1:BASE64"; false for an unknown family. */

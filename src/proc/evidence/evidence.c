@@ -35,9 +35,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 5, STATS_SEC = 10, FILE_MAX_BYTES = 16 << 20, SOURCE_BATCH = 64 };
+enum { DRAIN_MS = 5, STATS_SEC = 10, FILE_MAX_BYTES = 16 << 20, SOURCE_BATCH = 64, DRAIN_TURNS = 50 };
 
 void evidence_tell(struct evidence *e, int status, const char *text)
 {
@@ -281,7 +282,7 @@ static int on_file(struct evidence *e, struct msg *m, struct err *err)
 
 static bool event_ok(const struct ev_event *v)
 {
-	static const char *const types[] = { "machine", "policy", "evidence", "operator" };
+	static const char *const types[] = { "machine", "policy", "evidence", "operator", "introspection" };
 	if (!MSG_TEXT(v->type) || !MSG_TEXT(v->eventid) || !MSG_TEXT(v->honeypot) || !MSG_TEXT(v->message))
 		return false;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
@@ -301,7 +302,7 @@ static int on_event(struct evidence *e, const struct ev_event *v, const char *so
 	return output_event(e, &j, e->now);
 }
 
-/* ---- a vmm's socket ------------------------------------------------------- */
+/* ---- sockets of handlers and introspect processes ------------------------------------------------------- */
 
 static void source_close(struct source *s)
 {
@@ -317,9 +318,23 @@ static void source_close(struct source *s)
 	free(s);
 }
 
+static int intro_message(struct source *s, const struct msg *m)
+{
+	struct evidence *e = s->owner;
+	struct slice body = slice_of(m->body, m->len);
+	struct ev_intro x;
+	if (m->type != MSG_EV_INTRO || !slice_get(&body, &x, sizeof(x)))
+		return -EPROTO;
+	if (!e->configured || e->stopped)
+		return 0;
+	return output_intro(e, s->honeypot, &s->seq, x.n, body);
+}
+
 static int source_message(struct source *s, const struct msg *m)
 {
 	struct evidence *e = s->owner;
+	if (s->chan.peer == ROLE_INTROSPECT)
+		return intro_message(s, m);
 	if (m->type == MSG_EV_VMM_EVENT) {
 		/* It speaks for its own honeypot, about its machine, as itself. */
 		struct ev_event v = *MSG_BODY_AS(m, ev_event);
@@ -340,34 +355,45 @@ static int source_message(struct source *s, const struct msg *m)
 	return output_console(e, s->honeypot, &c, body.p, body.n, e->now);
 }
 
-static void on_source(void *arg, uint32_t events, uint64_t now)
+/* One batch of messages. False: there are no more, or the source is no more. */
+static bool source_read(struct source *s)
 {
-	struct source *s = arg;
 	struct evidence *e = s->owner;
-	struct err err = { 0 };
-	(void)events;
-	(void)now;
-	e->now = ev_realtime();
 	for (int i = 0; i < SOURCE_BATCH; i++) {
+		struct err err = { 0 };
 		int r = msg_recv(&s->chan, &e->msg, &err);
 		if (!r)
-			return;
+			return false;
 		if (r > 0) {
 			r = source_message(s, &e->msg);
 			msg_close_fds(&e->msg);
 		}
 		if (e->store.failed)
-			return; /* housekeep says so */
+			return false; /* housekeep says so */
 		if (r == -EPROTO) {
-			log_warn("handler of %s broke the protocol: %s", s->honeypot, err.text);
+			bool intro = s->chan.peer == ROLE_INTROSPECT;
+			log_warn("%s of %s broke the protocol: %s", intro ? "the introspect process" : "the handler",
+				 s->honeypot, err.text);
 			output_note(e, "skep.evidence.protocol", s->honeypot,
-				    "the machine's handler sent a broken record", e->now);
+				    intro ? "the machine's introspect process sent a broken record"
+					  : "the machine's handler sent a broken record",
+				    e->now);
 		}
 		if (r < 0) {
 			source_close(s);
-			return;
+			return false;
 		}
 	}
+	return true;
+}
+
+static void on_source(void *arg, uint32_t events, uint64_t now)
+{
+	struct source *s = arg;
+	(void)events;
+	(void)now;
+	s->owner->now = ev_realtime();
+	source_read(s);
 }
 
 static int on_source_add(struct evidence *e, struct msg *m, struct err *err)
@@ -376,13 +402,15 @@ static int on_source_add(struct evidence *e, struct msg *m, struct err *err)
 	struct source *s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (!MSG_TEXT(a->honeypot) || !file_name_ok(a->honeypot) || m->nfds != 1) {
+	enum role role = a->role ? (enum role)a->role : ROLE_VMM;
+	if (!MSG_TEXT(a->honeypot) || !file_name_ok(a->honeypot) || m->nfds != 1 ||
+	    (role != ROLE_VMM && role != ROLE_INTROSPECT)) {
 		free(s);
 		return err_set(err, -EPROTO, "broken source message");
 	}
 	s->owner = e;
 	snprintf(s->honeypot, sizeof(s->honeypot), "%s", a->honeypot);
-	s->chan = (struct chan){ .self = ROLE_EVIDENCE, .peer = ROLE_VMM, .state = STATE_RUN };
+	s->chan = (struct chan){ .self = ROLE_EVIDENCE, .peer = role, .state = STATE_RUN };
 	s->chan.fd = msg_take_fd(m, 0);
 	int fl = fcntl(s->chan.fd, F_GETFL);
 	fcntl(s->chan.fd, F_SETFL, fl | O_NONBLOCK);
@@ -399,22 +427,44 @@ static int on_source_add(struct evidence *e, struct msg *m, struct err *err)
 
 /* ---- super ---------------------------------------------------------------- */
 
-/* What the handlers sent before the end belongs to it. */
-static void drain_sources(struct evidence *e)
+/* What is in its socket; one that goes on sending does not keep us for ever. */
+static void source_drain(struct source *s)
 {
-	for (struct source *s = e->sources, *next; s; s = next) {
-		next = s->next;
-		on_source(s, EPOLLIN, e->ev.now);
+	for (int i = 0; i < 64 && source_read(s); i++) {
 	}
 }
 
-static int quit(struct evidence *e)
+/* What was sent before the end belongs to it. With super gone, the introspect
+ * processes are ending too, and still read what their rings hold. */
+static void drain_sources(struct evidence *e, bool super_gone)
+{
+	bool intro = super_gone;
+	for (int turns = 0; intro && turns < DRAIN_TURNS; turns++) {
+		intro = false;
+		for (struct source *s = e->sources, *next; s && !e->store.failed; s = next) {
+			next = s->next;
+			if (s->chan.peer != ROLE_INTROSPECT)
+				continue;
+			source_drain(s);
+		}
+		for (struct source *s = e->sources; s; s = s->next)
+			intro |= s->chan.peer == ROLE_INTROSPECT;
+		if (intro)
+			nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+	}
+	for (struct source *s = e->sources, *next; s && !e->store.failed; s = next) {
+		next = s->next;
+		source_drain(s);
+	}
+}
+
+static int quit(struct evidence *e, bool super_gone)
 {
 	int r = 0;
 	e->super.state = STATE_DRAIN;
 	e->ev.quit = true;
 	if (e->configured && !e->stopped) {
-		drain_sources(e);
+		drain_sources(e, super_gone);
 		r = close_all(e, 0, "asked to");
 		for (unsigned i = 0; i < e->nreplies && !r; i++)
 			answer(e, e->replies[i].req, 0, NULL);
@@ -448,7 +498,7 @@ static int handle(struct evidence *e, struct msg *m, struct err *err)
 		r = on_file(e, m, err);
 		return r < 0 ? r : 1;
 	case MSG_EV_QUIT:
-		r = quit(e);
+		r = quit(e, false);
 		return r < 0 ? err_set(err, r, "%s", e->store.why.text) : 0;
 	default:
 		return err_set(err, -EPROTO, "unexpected message");
@@ -474,7 +524,7 @@ static void on_super(void *arg, uint32_t events, uint64_t now)
 		if (r < 0) {
 			/* super is gone: keep what is there, then go too. */
 			chan_close(&e->super);
-			quit(e);
+			quit(e, true);
 			return;
 		}
 		if (m->type == MSG_EV_EVENT) {

@@ -16,6 +16,7 @@
  * RECOVER records say how many bytes were cut off from which file. The chain
  * goes on in a new journal file. All that is claimed there is synced before.
  */
+#include "proc/evidence/intro.h"
 #include "proc/evidence/pcapng.h"
 #include "proc/evidence/store.h"
 
@@ -480,6 +481,8 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 		whole = pcapng_whole(f.p, f.n);
 	else if (ends(k->name, ".json"))
 		whole = before_hole(f, (size_t)k->committed, json_whole(f.p, f.n));
+	else if (ends(k->name, ".skt"))
+		whole = intro_whole(f.p, f.n); /* a hole is no record: its length is 0 */
 	/* Nothing is cut from a file that somebody changed. */
 	if (intact && whole >= k->committed && whole < f.n) {
 		if (cut(s, k->name, whole)) {

@@ -4,7 +4,7 @@
 
 #include "base/ev.h"
 #include "base/json.h"
-#include "proc/evidence/eve.h"
+#include "proc/evidence/eve_intro.h"
 #include "proc/evidence/store.h"
 #include "proto/msg.h"
 #include "proto/proto.h"
@@ -46,12 +46,23 @@ struct console {
 	struct stream *out, *times, *input;
 };
 
+/* What happens inside of one honeypot; more than one introspect process may
+ * tell it, one after the other. */
+struct sessions {
+	struct sessions *next;
+	char honeypot[NAME_CAP];
+	struct stream *stream;
+	struct eve_talks talks;
+};
+
+/* Of records: a machine's handler, or its introspect process. */
 struct source {
 	struct source *next;
 	struct evidence *owner;
 	struct chan chan;
 	struct ev_source ev;
 	char honeypot[NAME_CAP];
+	uint64_t seq; /* of the last record of an introspect process */
 };
 
 /* An answer that waits until what it acknowledges is on the disk. */
@@ -80,6 +91,7 @@ struct evidence {
 	uint64_t now; /* realtime of this turn: files age by our clock, not by the gateway's */
 	struct port *ports[PORTS_MAX];
 	struct console *consoles;
+	struct sessions *sessions;
 	struct source *sources;
 	struct reply replies[REPLIES];
 	unsigned nreplies;
@@ -99,6 +111,9 @@ int output_flow(struct evidence *e, const struct ring_entry *h, const struct rin
 int output_port(struct evidence *e, struct port *p); /* its interface block */
 int output_console(struct evidence *e, const char *honeypot, const struct ev_console *c, const uint8_t *p, size_t n,
 		   uint64_t now);
+/* n records of an introspect process; *seq is that of its last one. -EPROTO: some
+ * of it is broken; what stands before that is kept. */
+int output_intro(struct evidence *e, const char *honeypot, uint64_t *seq, uint32_t n, struct slice body);
 /* Begins a line in e->scratch; output_event appends it to the event stream. */
 struct json output_json(struct evidence *e);
 int output_event(struct evidence *e, const struct json *j, uint64_t now);
