@@ -33,8 +33,8 @@ def allowed(place, target):
         return True
     if place[0] == "proc":
         return target[0] == "proc" and target[1] == place[1]
-    if place[0] == "bpf":
-        return target[0] == "bpf"
+    if place[0] in ("bpf", "shim"):
+        return target[0] == place[0]
     if place[0] == "cli":
         return target[0] == "cli"
     # main.c picks the role, so it alone sees every process's entry point.

@@ -38,10 +38,15 @@
  *    ever (end of file), and UML would spin on it: a socket whose peer we hold and
  *    never read takes its place. The guest sees a cable that carries nothing.
  *
+ * 9. Hooks: where the jail gives us a ring and a plan, what the guest's kernel does
+ * is recorded (hook.c, out.c, wrap*.c).
+ *
  * Nothing here is a protection against the guest: whoever owns the guest's
  * kernel owns this code as well. Without the libraries' help on purpose: it
  * runs on UML's small kernel stacks.
  */
+#include "shim/hook.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +71,8 @@
 #define FD_CONTROL 5
 
 #define HURRY 10
+
+#define SEEN __attribute__((visibility("default"))) /* in place of libc's */
 
 #define XSTATE_BV 512 /* offset of the bit vector in an XSAVE area (Intel SDM vol. 1, 13.4.2) */
 #define XSTATE_AMX (UINT64_C(3) << 17)
@@ -110,6 +117,8 @@ __attribute__((constructor)) static void init(void)
 	socklen_t len = sizeof(type);
 	has_control =
 	    active && !syscall(SYS_getsockopt, FD_CONTROL, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
+	if (active)
+		hook_init();
 }
 
 static bool is_dup(int fd)
@@ -152,7 +161,7 @@ static long get_xstate(long pid, struct iovec *part)
 	return r;
 }
 
-long ptrace(enum __ptrace_request request, ...)
+SEEN long ptrace(enum __ptrace_request request, ...)
 {
 	va_list ap;
 	va_start(ap, request);
@@ -163,11 +172,11 @@ long ptrace(enum __ptrace_request request, ...)
 
 	/* The system call stores the word; libc's function returns it. */
 	if (request == PTRACE_PEEKTEXT || request == PTRACE_PEEKDATA || request == PTRACE_PEEKUSER) {
-		long word;
-		if (syscall(SYS_ptrace, (long)request, pid, addr, &word) < 0)
+		long w;
+		if (syscall(SYS_ptrace, (long)request, pid, addr, &w) < 0)
 			return -1;
 		errno = 0;
-		return word;
+		return w;
 	}
 	if (active && request == PTRACE_SETREGSET && (long)addr == NT_X86_XSTATE)
 		return set_xstate(pid, data);
@@ -180,10 +189,10 @@ long ptrace(enum __ptrace_request request, ...)
 	return syscall(SYS_ptrace, (long)request, pid, addr, data);
 }
 
-int close(int fd)
+SEEN int close(int fd)
 {
 #ifndef MUTANT_SHIM_CLOSES
-	if (active && fd >= FD_FRAMES && fd <= FD_CONTROL)
+	if (active && ((fd >= FD_FRAMES && fd <= FD_CONTROL) || hook_holds(fd)))
 		return 0;
 #endif
 	if (is_dup(fd))
@@ -191,7 +200,7 @@ int close(int fd)
 	return (int)syscall(SYS_close, fd);
 }
 
-int kill(pid_t pid, int sig)
+SEEN int kill(pid_t pid, int sig)
 {
 	int r = (int)syscall(SYS_kill, pid, sig);
 #ifndef MUTANT_SHIM_NO_ABORT
@@ -201,7 +210,7 @@ int kill(pid_t pid, int sig)
 	return r;
 }
 
-int timer_settime(timer_t id, int flags, const struct itimerspec *set, struct itimerspec *was)
+SEEN int timer_settime(timer_t id, int flags, const struct itimerspec *set, struct itimerspec *was)
 {
 	struct itimerspec quick = *set;
 	if (active && !hurried && (set->it_interval.tv_sec || set->it_interval.tv_nsec)) {
@@ -215,7 +224,7 @@ int timer_settime(timer_t id, int flags, const struct itimerspec *set, struct it
 	return (int)syscall(SYS_timer_settime, (int)(intptr_t)id, flags, &quick, was);
 }
 
-int socket(int domain, int type, int protocol)
+SEEN int socket(int domain, int type, int protocol)
 {
 	if (!has_control || domain != AF_UNIX || (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != SOCK_DGRAM)
 		return (int)syscall(SYS_socket, domain, type, protocol);
@@ -230,14 +239,14 @@ int socket(int domain, int type, int protocol)
 	return fd;
 }
 
-int bind(int fd, const struct sockaddr *addr, socklen_t len)
+SEEN int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (is_dup(fd))
 		return 0;
 	return (int)syscall(SYS_bind, fd, addr, len);
 }
 
-ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len)
+SEEN ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len)
 {
 	if (is_dup(fd)) {
 		/* Never wait for a handler that does not read. */
@@ -268,13 +277,13 @@ static bool is_end(ssize_t r)
 	return r == 0 || (r < 0 && errno == ECONNRESET);
 }
 
-ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+SEEN ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	ssize_t r = syscall(SYS_recvmsg, fd, msg, flags);
 	return active && fd == FD_FRAMES && is_end(r) ? frames_ended() : r;
 }
 
-int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *wait)
+SEEN int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *wait)
 {
 	int r = (int)syscall(SYS_recvmmsg, fd, msgs, n, flags, wait);
 	/* At the end of the file the kernel counts datagrams without a byte. */

@@ -105,7 +105,7 @@ struct hook_socket {
 	X(PTY_WRITE, "pty_write")                                                                                      \
 	X(LINE_WRITE, "line_write")        /* arch/um: output of serial lines and consoles */                          \
 	X(LINE_READ, "n_tty_receive_buf2") /* input of serial lines; of ptys as well, to be left out */                \
-	X(PTY_RESIZE, "pty_resize")                                                                                    \
+	X(PTY_RESIZE, "tty_do_resize")                                                                                 \
 	X(EXEC, "bprm_execve")                                                                                         \
 	X(FORK, "wake_up_new_task")                                                                                    \
 	X(EXIT, "do_exit")                                                                                             \

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: ISC */
+#include "machine.h"
+
+#include "base/ev.h"
+#include "guest/plan.h"
+#include "sandbox/jail.h"
+#include "sandbox/uml_args.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define JAIL_UID 0x700003f4u
+
+static char dir[128];
+
+static void fail(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int command(char *const argv[])
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		int fd = open("/dev/null", O_RDWR);
+		dup2(fd, 1);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	int st = 0;
+	waitpid(pid, &st, 0);
+	return st;
+}
+#define RUN(...) command((char *const[]){ __VA_ARGS__, NULL })
+
+bool machine_possible(void)
+{
+	if (geteuid() == 0 && !access(UML_PROGRAM, X_OK) && !access("/usr/bin/busybox", X_OK))
+		return true;
+	printf("1..0 # SKIP needs root, user-mode-linux and busybox-static\n");
+	return false;
+}
+
+static void remove_dir(void)
+{
+	if (chdir("/") == 0 && strstr(dir, "skep-shim-"))
+		RUN("rm", "-rf", dir);
+}
+
+static pid_t owner;
+static void at_end(void)
+{
+	if (getpid() == owner)
+		remove_dir();
+}
+
+void machine_image(void)
+{
+	snprintf(dir, sizeof(dir), "%s/skep-shim-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	if (!mkdtemp(dir) || chdir(dir) < 0)
+		fail(dir);
+	owner = getpid();
+	atexit(at_end);
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	if (RUN("mkdir", "-p", "root/bin", "root/sbin", "root/dev", "root/proc", "root/sys", "root/tmp", "root/etc") ||
+	    RUN("cp", getenv("SHIM_GUEST"), "root/sbin/init") || RUN("cp", "/usr/bin/busybox", "root/bin/sh") ||
+	    RUN("sh", "-c", "cp /usr/lib/uml/modules/*/kernel/lib/crc7.ko root/mod.ko 2>/dev/null || true") ||
+	    RUN("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", "root", "base", "32M"))
+		fail("the guest's disk");
+}
+
+static int plan_fd(struct hook_plan *plan)
+{
+	struct err e = { 0 };
+	int fd = open(UML_PROGRAM, O_RDONLY | O_CLOEXEC), p = -1;
+	if (fd >= 0 && guest_plan_make(fd, plan, &e) == 0)
+		p = guest_plan_seal(plan, &e);
+	close(fd);
+	if (p < 0) {
+		printf("Bail out! %s\n", e.text);
+		exit(1);
+	}
+	return p;
+}
+
+void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
+{
+	memset(m, 0, sizeof(*m));
+	m->hooks = hooks;
+	m->reading = true;
+	int fr[2], co[2], ct[2], ring = -1, plan = -1;
+	struct err e = { 0 };
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fr) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, co) ||
+	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ct))
+		fail("socketpair");
+	if (hooks) {
+		plan = plan_fd(&m->plan);
+		ring = ring_create(ring_size, &e);
+		if (ring < 0 || ring_reader_open(&m->ring, ring, &e) < 0)
+			fail("ring");
+	}
+	/* A disk of its own rather than an overlay: making those is the handler's business. */
+	if (RUN("cp", "--sparse=always", "base", "disk"))
+		fail("disk");
+	int disk = open("disk", O_RDWR | O_CLOEXEC);
+	if (disk < 0 || fchown(disk, JAIL_UID, JAIL_UID) < 0)
+		fail("disk");
+	struct priv_vmm v = { .memory = 96u << 20, .cpus = 1, .mac = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 } };
+	struct uml_args args;
+	if (uml_args(&v, &args, &e) < 0)
+		fail(e.text);
+	for (char **a = args.argv; *a; a++)
+		if (!strncmp(*a, "ubd0=", 5))
+			*a = (char *)"ubd0=" UML_OVERLAY;
+	int fds[] = { fr[1], co[1], ct[1], ring, plan };
+	struct jail_bind binds[] = { { .srcfd = disk, .dst = UML_OVERLAY, .flags = JAIL_BIND_RW } };
+	struct jail_spec spec = { .profile = JAIL_PROFILE_UML,
+				  .exe = UML_PROGRAM,
+				  .preload = getenv("SKEP_SHIM"),
+				  .argv = args.argv,
+				  .envp = args.envp,
+				  .binds = binds,
+				  .nbinds = 1,
+				  .uid = JAIL_UID,
+				  .stdio = -1,
+				  .fds = fds,
+				  .nfds = hooks ? 5 : 3,
+				  .limits = { .shm_bytes = v.memory + (8u << 20) } };
+	struct jail j;
+	if (jail_start(&spec, &j, &e) < 0)
+		fail(e.text);
+	m->pid = j.pid;
+	m->console = co[0];
+	close(j.pidfd), close(disk);
+	for (int i = 0; i < 5; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	/* Nobody reads frames or control; they stay open until this program ends. */
+	machine_wait(m, "up", 60);
+	machine_ask(m, 5, "sh stty -echo -onlcr");
+}
+
+void machine_collect(struct machine *m)
+{
+	struct ring_entry e;
+	const uint8_t *p;
+	int r;
+	if (!m->hooks || !m->reading)
+		return;
+	while ((r = ring_next(&m->ring, &e, &p)) == 1) {
+		uint32_t n = e.len - (uint32_t)sizeof(e);
+		if (e.kind == RING_NOTE && n == sizeof(struct ring_note)) {
+			struct ring_note note;
+			memcpy(&note, p, sizeof(note));
+			m->notes++;
+			m->lost += note.lost_frames;
+			continue;
+		}
+		if (e.kind != RING_HOOK || n < sizeof(struct hook_rec) || n > sizeof(struct hook_rec) + HOOK_DATA_MAX ||
+		    e.seq != m->last_seq + 1) {
+			printf("# a bad entry: kind %u, %u bytes, seq %llu after %llu\n", e.kind, n,
+			       (unsigned long long)e.seq, (unsigned long long)m->last_seq);
+			errno = EBADMSG;
+			fail("ring");
+		}
+		m->last_seq = e.seq;
+		if (m->n == m->cap)
+			m->rec = realloc(m->rec, (m->cap = m->cap ? 2 * m->cap : 1024) * sizeof(*m->rec));
+		struct record *x = &m->rec[m->n++];
+		*x = (struct record){ .seq = e.seq, .time = e.time, .n = n - (uint32_t)sizeof(struct hook_rec) };
+		memcpy(&x->h, p, sizeof(x->h));
+		x->data = malloc(x->n + 1);
+		memcpy(x->data, p + sizeof(x->h), x->n);
+		x->data[x->n] = 0;
+	}
+	if (r < 0)
+		fail("the ring is broken");
+	ring_release(&m->ring);
+}
+
+void machine_forget(struct machine *m)
+{
+	machine_collect(m);
+	for (size_t i = 0; i < m->n; i++)
+		free(m->rec[i].data);
+	m->n = 0;
+}
+
+const char *machine_output(const struct machine *m)
+{
+	return m->text;
+}
+
+const char *machine_wait(struct machine *m, const char *word, int seconds)
+{
+	char mark[64];
+	uint64_t end = ev_monotonic() + (uint64_t)seconds * EV_SEC;
+	snprintf(mark, sizeof(mark), "= %s ", word);
+	for (;;) {
+		char *at = strstr(m->text, mark), *nl = at ? strchr(at, '\n') : NULL;
+		if (nl) {
+			*nl = 0;
+			if (nl > at && nl[-1] == '\r')
+				nl[-1] = 0;
+			machine_collect(m);
+			return at + strlen(mark);
+		}
+		struct pollfd p = { m->console, POLLIN, 0 };
+		poll(&p, 1, 2);
+		ssize_t n = recv(m->console, m->text + m->len, sizeof(m->text) - 1 - m->len, MSG_DONTWAIT);
+		if (n > 0)
+			m->text[m->len += (size_t)n] = 0;
+		machine_collect(m);
+		if (ev_monotonic() > end || n == 0) {
+			printf("# console: %s\n", m->text);
+			errno = n ? ETIMEDOUT : EPIPE;
+			fail(mark);
+		}
+	}
+}
+
+const char *machine_ask(struct machine *m, int seconds, const char *fmt, ...)
+{
+	char line[4096], word[32];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
+	va_end(ap);
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(line, " "), line);
+	if (!strcmp(word, "kcore"))
+		strcpy(word, "mem");
+	line[n++] = '\n';
+	m->len = 0;
+	m->text[0] = 0;
+	if (send(m->console, line, (size_t)n, MSG_NOSIGNAL) != n)
+		fail("console");
+	return machine_wait(m, word, seconds);
+}
+
+void machine_end(struct machine *m)
+{
+	kill(m->pid, SIGKILL);
+	waitpid(m->pid, NULL, 0);
+	machine_forget(m);
+	free(m->rec);
+	close(m->console);
+	if (m->hooks)
+		ring_reader_close(&m->ring);
+	memset(m, 0, sizeof(*m));
+}
