@@ -39,7 +39,7 @@ struct fact_tty {
 struct fact_exec {
 	uint32_t argc, total;       /* as the guest says: of the whole, not of `args`. TRY only */
 	uint32_t offset;            /* of args in the whole block; TRY: 0 */
-	struct fact_text path, cwd; /* TRY only */
+	struct fact_text path, cwd; /* TRY. DONE: path may be empty, else the file that runs now */
 	struct slice args;          /* arg\0arg\0...; may end in the middle of an argument */
 };
 
@@ -62,7 +62,7 @@ struct fact {
 		} hello;                         /* HOOK_HELLO */
 		struct fact_tty term;            /* HOOK_TTY */
 		struct hook_winsize winsize;     /* HOOK_WINSIZE */
-		struct fact_exec exec;           /* HOOK_EXEC_TRY, HOOK_EXEC_MORE */
+		struct fact_exec exec;           /* HOOK_EXEC_TRY, HOOK_EXEC_MORE, HOOK_EXEC_DONE */
 		struct {
 			uint32_t tgid, tid; /* tgid == fact.tgid: a thread */
 		} fork;                     /* HOOK_FORK */
@@ -72,7 +72,7 @@ struct fact {
 		} exit;                 /* HOOK_EXIT */
 		struct {
 			uint32_t num;              /* OPEN: f_flags. UNLINK: 1 = directory. CHMOD: mode */
-			uint32_t mode;             /* OPEN */
+			uint32_t mode;             /* OPEN: of the file, and HOOK_OPEN_CREATED */
 			struct fact_text path, to; /* to: RENAME only */
 		} file;                            /* HOOK_OPEN, _RENAME, _UNLINK, _CHMOD */
 		struct hook_socket sock;           /* HOOK_SOCKET; proto TCP or UDP, family 4 or 6 */

@@ -31,7 +31,9 @@ struct src_uml {
 	fact_fn fact;
 	src_broken_fn broken;
 	void *arg;
-	uint64_t seq;             /* of the last record */
+	uint64_t (*clock)(void);  /* host's realtime, ns */
+	uint64_t seq;             /* of the last record; 0 = none yet */
+	uint64_t time;            /* of the last record */
 	uint64_t interval;        /* ns */
 	uint64_t records, bytes;  /* read, in all */
 	uint64_t lost, malformed; /* records, in all */
@@ -40,7 +42,10 @@ struct src_uml {
 	struct fact_buf buf;
 };
 
-/* Maps the ring (the fd stays the caller's and may be closed) and polls it from
+/* What a record says of the host's time is only believed as far as it is possible:
+ * not before the record before it, not in the future.
+ *
+ * Maps the ring (the fd stays the caller's and may be closed) and polls it from
  * now on. s must stay where it is until src_uml_stop. */
 int src_uml_start(struct src_uml *s, struct ev *ev, int ring_fd, fact_fn fact, src_broken_fn broken, void *arg,
 		  struct err *e);

@@ -17,7 +17,17 @@
  * between two rounds; what it did meanwhile is lost. Only the packets are independent.
  */
 #define TAMPER_EVERY_NS (250 * EV_MS)
-#define TAMPER_THUNK 64u /* bytes compared at the jump's target */
+#define TAMPER_NEAR 64u     /* bytes compared at the jump's target, */
+#define TAMPER_WRAPPER 128u /* and at the place that these lead to */
+
+struct tamper_code {
+	uint8_t near_by[TAMPER_NEAR], wrapper[TAMPER_WRAPPER];
+};
+struct tamper_site {
+	uint8_t entry[24];
+	uint64_t target;
+	struct tamper_code code;
+};
 
 /* Called at most once. */
 typedef void (*tamper_fn)(void *arg, const char *what);
@@ -29,11 +39,7 @@ struct tamper {
 	int memfd;
 	uint64_t placed; /* bitmap of sites to look at */
 	bool noted, told, gone;
-	struct {
-		uint8_t jump[16];
-		uint8_t thunk[TAMPER_THUNK];
-		uint64_t target;
-	} site[HOOK_SITE_COUNT];
+	struct tamper_site site[HOOK_SITE_COUNT];
 	tamper_fn fn;
 	void *arg;
 };
