@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "proc/evidence/evidence.h"
 #include "proc/gateway/gateway.h"
+#include "proc/introspect/introspect.h"
 #include "proc/priv/priv.h"
 #include "proc/super/super.h"
 #include "proc/vmm/vmm.h"
@@ -20,7 +21,7 @@ static const struct {
 	int (*main)(int argc, char **argv);
 } roles[] = {
 	{ "priv", priv_main },       { "super", super_main },       { "vmm", vmm_main },
-	{ "gateway", gateway_main }, { "evidence", evidence_main },
+	{ "gateway", gateway_main }, { "evidence", evidence_main }, { "introspect", introspect_main },
 };
 
 int main(int argc, char **argv)

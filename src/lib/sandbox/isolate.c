@@ -54,6 +54,7 @@ static const struct place {
 	[ROLE_GATEWAY] = { .nofile = 1024 },
 	[ROLE_VMM] = { .nofile = 64 },
 	[ROLE_EVIDENCE] = { .nofile = 1024 },
+	[ROLE_INTROSPECT] = { .nofile = 64 },
 };
 
 /* The process's root becomes an empty read-only tmpfs. */

@@ -147,6 +147,12 @@ static const struct seccomp_rule vmm_rules[] = {
 	ALLOW(pidfd_send_signal),
 };
 
+static const struct seccomp_rule introspect_rules[] = {
+	ALLOW(pread64),                        /* the guest's memory */
+	ALLOW(pwrite64),  ALLOW(memfd_create), /* ring and plan */
+	ALLOW(ftruncate), ALLOW_IF(fcntl, ARG_IS(1, F_ADD_SEALS)),
+};
+
 /* Everything below the directory fd; Landlock says where that ends. */
 static const struct seccomp_rule evidence_rules[] = {
 	ALLOW(openat),
@@ -212,6 +218,7 @@ int isolate_filter(enum role role, struct seccomp_table out[ISOLATE_TABLES])
 		[ROLE_GATEWAY] = SECCOMP_TABLE(gateway_rules),
 		[ROLE_VMM] = SECCOMP_TABLE(vmm_rules),
 		[ROLE_EVIDENCE] = SECCOMP_TABLE(evidence_rules),
+		[ROLE_INTROSPECT] = SECCOMP_TABLE(introspect_rules),
 	};
 	static const struct seccomp_table c = SECCOMP_TABLE(common), p = SECCOMP_TABLE(no_paths);
 	int n = 0;

@@ -80,6 +80,15 @@ static void broken(struct src_uml *s)
 		s->broken(s->arg, "the ring in which the guest's kernel tells what happens was destroyed");
 }
 
+static void give_back(struct src_uml *s)
+{
+#ifndef MUTANT_SRC_RELEASE_EARLY
+	if (s->kept && !s->kept(s->arg))
+		return;
+#endif
+	ring_release(&s->ring);
+}
+
 unsigned src_uml_drain(struct src_uml *s, unsigned max)
 {
 	unsigned n = 0;
@@ -103,9 +112,10 @@ unsigned src_uml_drain(struct src_uml *s, unsigned max)
 		else
 			s->malformed++;
 		if (++n % RELEASE == 0)
-			ring_release(&s->ring);
+			give_back(s);
 	}
-	ring_release(&s->ring);
+	if (n)
+		give_back(s);
 	if (s->malformed > s->malformed_told) {
 		uint64_t news = s->malformed - s->malformed_told;
 		s->malformed_told = s->malformed;
@@ -150,6 +160,12 @@ int src_uml_start(struct src_uml *s, struct ev *ev, int ring_fd, fact_fn fact, s
 void src_uml_pause(struct src_uml *s, bool paused)
 {
 	s->paused = paused;
+}
+
+void src_uml_release(struct src_uml *s)
+{
+	if (s->open && !s->is_broken)
+		ring_release(&s->ring);
 }
 
 void src_uml_stop(struct src_uml *s)

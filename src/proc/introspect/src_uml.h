@@ -30,6 +30,7 @@ struct src_uml {
 	struct ev_timer timer;
 	fact_fn fact;
 	src_broken_fn broken;
+	bool (*kept)(void *arg); /* may be NULL; set after src_uml_start: see src_uml_release */
 	void *arg;
 	uint64_t (*clock)(void);  /* host's realtime, ns */
 	uint64_t seq;             /* of the last record; 0 = none yet */
@@ -55,6 +56,10 @@ unsigned src_uml_drain(struct src_uml *s, unsigned max);
 /* While paused nothing is read: what comes waits in the ring, or is counted as
  * lost by its writer. For a sink that has no room. */
 void src_uml_pause(struct src_uml *s, bool paused);
+/* The room of what was read is given back to the writer as soon as kept() says that
+ * all facts until now are in safety (NULL: at once); after it said no, by
+ * this. What was not given back is read again by the next reader of the ring. */
+void src_uml_release(struct src_uml *s);
 void src_uml_stop(struct src_uml *s);
 
 #endif
