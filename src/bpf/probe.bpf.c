@@ -284,10 +284,29 @@ INLINE u32 put_path(struct rec *r, u32 at, u64 dentry, u64 mnt)
 	bpf_probe_read_kernel(r->data + (BOUNDED(at, HOOK_DATA_MAX - 1)), n, p->b + BOUNDED(pos, PATH_MASK));
 	return n;
 }
-/* Of a struct path. */
+/* Of a struct path, with what the kernel's d_path says of files that have no
+ * name any more (fs/d_path.c). dentry->d_hash.pprev stands before d_parent. */
 INLINE u32 put_struct_path(struct rec *r, u32 at, u64 path)
 {
-	return put_path(r, at, MEMBER64(path, PATH_DENTRY), MEMBER64(path, PATH_MNT));
+	static const char deleted[] = " (deleted)";
+	u64 dentry = MEMBER64(path, PATH_DENTRY), mnt = MEMBER64(path, PATH_MNT);
+	u64 parent = MEMBER64(dentry, DENTRY_PARENT);
+	u32 n;
+	if (!parent || !HAVE(DENTRY_NAME) || get64(dentry + OFF(DENTRY_PARENT) - 8) ||
+	    dentry == MEMBER64(mnt, MNT_ROOT))
+		return put_path(r, at, dentry, mnt);
+	if (parent == dentry) { /* of no file system that is mounted: memfd */
+		BOUND(at, HOOK_DATA_MAX - 1);
+		r->data[at] = '/';
+		long k = bpf_probe_read_user_str(r->data + at + 1, 256, (void *)get64(dentry + OFF(DENTRY_NAME) + 8));
+		n = k > 0 && k <= 256 ? k + 1 : 2;
+	} else {
+		n = put_path(r, at, dentry, mnt);
+	}
+	/* In the place of the zero byte. */
+	for (u32 i = 0; i < sizeof(deleted); i++)
+		r->data[BOUNDED(at + n - 1 + i, 2 * HOOK_DATA_MAX - 1)] = deleted[i];
+	return n + sizeof(deleted) - 1;
 }
 
 /* ---- terminals -------------------------------------------------------------------- */
@@ -306,6 +325,7 @@ INLINE void tty_bytes(u64 task, u64 tty, u32 dir, u64 from, u32 left, u32 site)
 		u32 n = left > TTY_PART ? TTY_PART : left;
 		put32(r, 0, id);
 		put32(r, 4, dir);
+		r->h.ret = n;
 		put_bytes(r, 8, from, n);
 		left -= n;
 		from += n;
@@ -421,6 +441,8 @@ SEC("uprobe") int e_CRED(struct regs *ctx)
 	put32(r, 4, uid);
 	put32(r, 8, r->h.euid);
 	put32(r, 12, euid);
+	r->h.uid = uid;
+	r->h.euid = euid;
 	end(r, 16, HOOK_SITE_CRED);
 	return 0;
 }
@@ -572,23 +594,41 @@ SEC("uprobe") int r_EXEC(struct regs *ctx)
 /* ---- files ------------------------------------------------------------------------------ */
 
 #define IS_ERR(v) ((v) > (u64)-4096)
-#define FMODE_WRITE 2u /* include/linux/fs.h */
-#define FMODE_CREATED 0x100000u
+#define FMODE_CREATED 0x100000u /* include/linux/fs.h */
 
-/* returns a struct file or an error */
+/* (directory fd, name, struct open_flags: its first word is open(2)'s flags, of
+ * which the file forgets some); returns a struct file or an error */
+#define ACCMODE 3u
+#define CREAT 0100u
+#define INTERNAL 0x04000020u /* FMODE_NONOTIFY, FMODE_EXEC */
+SEC("uprobe") int e_OPEN(struct regs *ctx)
+{
+	u64 task = guest_current(ctx);
+	u32 flags = get32(ctx->dx);
+	/* Many more are opened for reading than for writing. */
+	if (flags & (ACCMODE | CREAT))
+		remember3(task, HOOK_SITE_OPEN, flags, 0, 0);
+	return 0;
+}
 SEC("uprobe") int r_OPEN(struct regs *ctx)
 {
-	u64 file = ctx->ax;
+	u64 task = guest_current(ctx), file = ctx->ax;
+	struct pending_key k = { task, HOOK_SITE_OPEN };
+	struct pending *p = bpf_map_lookup_elem(&pendings, &k);
+	if (!p)
+		return 0;
+	u32 flags = p->a;
+	bpf_map_delete_elem(&pendings, &k);
 	if (!file || IS_ERR(file))
 		return 0;
-	u32 mode = MEMBER32(file, FILE_MODE);
-	if (!(mode & (FMODE_WRITE | FMODE_CREATED)))
+	u32 created = MEMBER32(file, FILE_MODE) & FMODE_CREATED;
+	if (!(flags & ACCMODE) && !created)
 		return 0;
-	struct rec *r = begin(guest_current(ctx), HOOK_OPEN);
+	struct rec *r = begin(task, HOOK_OPEN);
 	if (!r)
 		return 0;
-	put32(r, 0, MEMBER32(file, FILE_FLAGS));
-	put32(r, 4, MEMBER16(MEMBER64(file, FILE_INODE), INODE_MODE) | (mode & FMODE_CREATED ? HOOK_OPEN_CREATED : 0));
+	put32(r, 0, flags & ~INTERNAL);
+	put32(r, 4, MEMBER16(MEMBER64(file, FILE_INODE), INODE_MODE) | (created ? HOOK_OPEN_CREATED : 0));
 	u32 n = put_struct_path(r, 8, file + OFF(FILE_PATH));
 	end(r, 8 + n, HOOK_SITE_OPEN);
 	return 0;
@@ -786,18 +826,21 @@ SEC("uprobe") int r_TCP_CONNECT(struct regs *ctx)
 /* (struct socket, ...): raw and ping sockets too */
 SEC("uprobe") int e_UDP_CONNECT(struct regs *ctx)
 {
-	remember3(guest_current(ctx), HOOK_SITE_UDP_CONNECT, MEMBER64(ctx->di, SOCKET_SK), 0, 0);
+	/* An address of no family takes the connection back. */
+	if ((u32)ctx->dx >= 2 && get16(ctx->si))
+		remember3(guest_current(ctx), HOOK_SITE_UDP_CONNECT, MEMBER64(ctx->di, SOCKET_SK), 0, 0);
 	return 0;
 }
 SEC("uprobe") int r_UDP_CONNECT(struct regs *ctx)
 {
 	u64 task = guest_current(ctx);
-	struct pending *p = recall(task, HOOK_SITE_UDP_CONNECT);
-	if (p) {
-		if ((MEMBER16(p->a, SK_PROTOCOL) & 0xff) == UDP)
-			socket_done(task, p->a, HOOK_CONNECT, UDP, ctx->ax, HOOK_SITE_UDP_CONNECT);
-		forget(task, HOOK_SITE_UDP_CONNECT);
-	}
+	struct pending_key k = { task, HOOK_SITE_UDP_CONNECT };
+	struct pending *p = bpf_map_lookup_elem(&pendings, &k);
+	if (!p)
+		return 0;
+	if ((MEMBER16(p->a, SK_PROTOCOL) & 0xff) == UDP && !(u32)ctx->ax)
+		socket_done(task, p->a, HOOK_CONNECT, UDP, 0, HOOK_SITE_UDP_CONNECT);
+	forget(task, HOOK_SITE_UDP_CONNECT);
 	return 0;
 }
 /* returns the new sk or NULL */
@@ -824,22 +867,22 @@ SEC("uprobe") int r_LISTEN(struct regs *ctx)
 	return 0;
 }
 
-/* (skb, skip, chunk, state): what sshd's two halves tell each other */
+#define AUTH_MAX 1024u
+/* (skb, skip, bytes, state): what sshd's two halves tell each other */
 SEC("uprobe") int e_UNIX_READ(struct regs *ctx)
 {
 	u64 task = guest_current(ctx), skb = ctx->di;
 	u32 comm = HAVE(TASK_COMM) ? get32(task + OFF(TASK_COMM)) : 0, n = ctx->dx;
-	if (comm != 0x64687373u || !HAVE(SKB_DATA) || !n) /* "sshd" */
+	if (comm != 0x64687373u || !n || n > AUTH_MAX) /* "sshd" */
 		return 0;
+	/* skb->data_len stands behind skb->len: none of it in other pages. */
+	u32 len = MEMBER32(skb, SKB_LEN), elsewhere = get32(skb + OFF(SKB_LEN) + 4);
+	u64 from = (u64)MEMBER32(skb, SKB_UNIX_CONSUMED) + (u32)ctx->si;
 	struct rec *r = begin(task, HOOK_AUTH);
-	if (!r)
+	if (!r || elsewhere || from + n > len)
 		return 0;
-	if (n > 4096) {
-		n = 4096;
-		r->h.flags |= HOOK_F_CUT;
-	}
-	u64 from = MEMBER64(skb, SKB_DATA) + (u32)ctx->si + MEMBER32(skb, SKB_UNIX_CONSUMED);
-	put_bytes(r, 0, from, n);
+	r->h.ret = n;
+	put_bytes(r, 0, MEMBER64(skb, SKB_DATA) + from, n);
 	end(r, n, HOOK_SITE_UNIX_READ);
 	return 0;
 }
