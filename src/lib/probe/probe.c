@@ -22,6 +22,7 @@
 #define LINKS (HOOK_SITE_COUNT * (1 + HOOK_RETS))
 
 struct probe {
+	struct hook_plan plan;
 	struct bpf_object *object;
 	struct bpf_link *links[LINKS];
 	unsigned nlinks;
@@ -199,28 +200,37 @@ static int attach_all(struct probe *p, pid_t pid, const char *file, const struct
 	return 0;
 }
 
-int probe_attach(pid_t pid, const struct hook_plan *plan, struct probe **out, struct err *e)
+int probe_load(const struct hook_plan *plan, struct probe **out, struct err *e)
 {
-	char file[32];
 	struct probe *p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_set(e, -ENOMEM, "no memory for probes");
-	snprintf(file, sizeof(file), "/proc/%d/exe", (int)pid);
-	int fd = open(file, O_RDONLY | O_CLOEXEC), r = fd < 0 ? err_sys(e, -errno, "cannot open %s", file) : 0;
-	if (r == 0)
-		r = check_file(fd, plan, e);
-	if (fd >= 0)
-		close(fd);
-	if (r == 0)
-		r = load(p, plan, e);
-	if (r == 0)
-		r = attach_all(p, pid, file, plan, e);
+	p->plan = *plan;
+	int r = load(p, plan, e);
 	if (r < 0) {
 		probe_detach(p);
 		return r;
 	}
 	*out = p;
 	return 0;
+}
+
+int probe_attach(struct probe *p, pid_t pid, struct err *e)
+{
+	char file[32];
+	if (p->nlinks)
+		return err_set(e, -EBUSY, "the probes are attached already");
+	snprintf(file, sizeof(file), "/proc/%d/exe", (int)pid);
+	int fd = open(file, O_RDONLY | O_CLOEXEC), r = fd < 0 ? err_sys(e, -errno, "cannot open %s", file) : 0;
+	if (r == 0)
+		r = check_file(fd, &p->plan, e);
+	if (fd >= 0)
+		close(fd);
+	if (r == 0)
+		r = attach_all(p, pid, file, &p->plan, e);
+	while (r < 0 && p->nlinks)
+		bpf_link__destroy(p->links[--p->nlinks]);
+	return r;
 }
 
 void probe_detach(struct probe *p)
@@ -316,11 +326,16 @@ static int built_without(struct err *e)
 {
 	return err_set(e, -ENOTSUP, "built without BPF: it needs clang and libbpf-dev (meson setup -Dbpf=enabled)");
 }
-int probe_attach(pid_t pid, const struct hook_plan *plan, struct probe **out, struct err *e)
+int probe_load(const struct hook_plan *plan, struct probe **out, struct err *e)
 {
-	(void)pid;
 	(void)plan;
 	(void)out;
+	return built_without(e);
+}
+int probe_attach(struct probe *p, pid_t pid, struct err *e)
+{
+	(void)p;
+	(void)pid;
 	return built_without(e);
 }
 int probe_try(struct err *e)

@@ -18,15 +18,19 @@
 struct probe;
 
 /*
- * Loads the programs and attaches them to process pid, which has executed the
- * kernel that the plan was made from; what the file says at each site is compared with it.
- * A site that cannot be probed is left out. About half a second, most of it
- * the kernel's verifier.
- *
- * -ENOTSUP: built without BPF, or this kernel does not allow it. -EPERM: lacks capabilities.
- * -ESTALE: it is another kernel than the plan's.
+ * Loads the programs for a kernel of this plan. About half a second, most of it
+ * the host's verifier: before the guest is started. -ENOTSUP: built without BPF;
+ * -EPERM: lacks capabilities; else what the host's kernel says.
  */
-int probe_attach(pid_t pid, const struct hook_plan *plan, struct probe **out, struct err *e);
+int probe_load(const struct hook_plan *plan, struct probe **out, struct err *e);
+
+/*
+ * Attaches them, once, to process pid, which has executed the plan's kernel:
+ * what its file says at each site is compared first. A site that
+ * cannot be probed is left out. A few ms. -ESTALE: it is another kernel; nothing is attached
+ * after an error.
+ */
+int probe_attach(struct probe *p, pid_t pid, struct err *e);
 /* Takes everything away; the maps live on while somebody holds their fds. NULL is fine. */
 void probe_detach(struct probe *p);
 

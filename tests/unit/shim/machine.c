@@ -3,6 +3,8 @@
 
 #include "base/ev.h"
 #include "guest/plan.h"
+#include "probe/probe.h"
+#include "proto/probe.h"
 #include "sandbox/jail.h"
 #include "sandbox/uml_args.h"
 
@@ -45,8 +47,19 @@ static int command(char *const argv[])
 }
 #define RUN(...) command((char *const[]){ __VA_ARGS__, NULL })
 
+static bool by_probes(void)
+{
+	const char *way = getenv("MACHINE_WAY");
+	return way && !strcmp(way, "probes");
+}
+
 bool machine_possible(void)
 {
+	struct err e = { 0 };
+	if (geteuid() == 0 && by_probes() && probe_try(&e) < 0) {
+		printf("1..0 # SKIP %s\n", e.text);
+		return false;
+	}
 	if (geteuid() == 0 && !access(UML_PROGRAM, X_OK) && !access("/usr/bin/busybox", X_OK))
 		return true;
 	printf("1..0 # SKIP needs root, user-mode-linux and busybox-static\n");
@@ -95,6 +108,21 @@ static int plan_fd(struct hook_plan *plan)
 	return p;
 }
 
+static void bail(const struct err *e)
+{
+	printf("Bail out! %s\n", e->text);
+	exit(1);
+}
+
+static void load_probes(struct machine *m)
+{
+	struct err e = { 0 };
+	close(plan_fd(&m->plan));
+	if (probe_load(&m->plan, &m->probe, &e) < 0 ||
+	    bpf_ring_open(&m->probe_ring, probe_ring_fd(m->probe), PROBE_RING, &e) < 0)
+		bail(&e);
+}
+
 void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
 {
 	memset(m, 0, sizeof(*m));
@@ -106,7 +134,10 @@ void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, co) ||
 	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ct))
 		fail("socketpair");
-	if (hooks) {
+	bool probes = hooks && by_probes();
+	if (probes)
+		load_probes(m);
+	if (hooks && !probes) {
 		plan = plan_fd(&m->plan);
 		ring = ring_create(ring_size, &e);
 		if (ring < 0 || ring_reader_open(&m->ring, ring, &e) < 0)
@@ -137,12 +168,14 @@ void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
 				  .uid = JAIL_UID,
 				  .stdio = -1,
 				  .fds = fds,
-				  .nfds = hooks ? 5 : 3,
+				  .nfds = hooks && !probes ? 5 : 3,
 				  .limits = { .shm_bytes = v.memory + (8u << 20) } };
 	struct jail j;
 	if (jail_start(&spec, &j, &e) < 0)
 		fail(e.text);
 	m->pid = j.pid;
+	if (probes && probe_attach(m->probe, j.pid, &e) < 0)
+		bail(&e);
 	m->console = co[0];
 	close(j.pidfd), close(disk);
 	for (int i = 0; i < 5; i++)
@@ -153,6 +186,44 @@ void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
 	machine_ask(m, 5, "sh stty -echo -onlcr");
 }
 
+static void keep(struct machine *m, const struct ring_entry *e, const uint8_t *p)
+{
+	uint32_t n = e->len - (uint32_t)sizeof(*e);
+	if (e->kind != RING_HOOK || e->len < sizeof(*e) + sizeof(struct hook_rec) ||
+	    n > sizeof(struct hook_rec) + HOOK_DATA_MAX || e->seq != m->last_seq + 1) {
+		printf("# a bad entry: kind %u, %u bytes, seq %llu after %llu\n", e->kind, n,
+		       (unsigned long long)e->seq, (unsigned long long)m->last_seq);
+		errno = EBADMSG;
+		fail("ring");
+	}
+	m->last_seq = e->seq;
+	if (m->n == m->cap)
+		m->rec = realloc(m->rec, (m->cap = m->cap ? 2 * m->cap : 1024) * sizeof(*m->rec));
+	struct record *x = &m->rec[m->n++];
+	*x = (struct record){ .seq = e->seq, .time = e->time, .n = n - (uint32_t)sizeof(struct hook_rec) };
+	memcpy(&x->h, p, sizeof(x->h));
+	x->data = malloc(x->n + 1);
+	memcpy(x->data, p + sizeof(x->h), x->n);
+	x->data[x->n] = 0;
+}
+
+static void collect_probes(struct machine *m)
+{
+	struct ring_entry e;
+	const uint8_t *p;
+	uint32_t n;
+	int r;
+	while ((r = bpf_ring_next(&m->probe_ring, &p, &n)) == 1) {
+		memcpy(&e, p, sizeof(e));
+		if (n < sizeof(e) || e.len != n)
+			fail("a sample's length");
+		keep(m, &e, p + sizeof(e));
+	}
+	if (r < 0)
+		fail("the ring is broken");
+	bpf_ring_release(&m->probe_ring);
+}
+
 void machine_collect(struct machine *m)
 {
 	struct ring_entry e;
@@ -160,35 +231,36 @@ void machine_collect(struct machine *m)
 	int r;
 	if (!m->hooks || !m->reading)
 		return;
+	if (m->probe) {
+		collect_probes(m);
+		return;
+	}
 	while ((r = ring_next(&m->ring, &e, &p)) == 1) {
-		uint32_t n = e.len - (uint32_t)sizeof(e);
-		if (e.kind == RING_NOTE && n == sizeof(struct ring_note)) {
+		if (e.kind == RING_NOTE && e.len == sizeof(e) + sizeof(struct ring_note)) {
 			struct ring_note note;
 			memcpy(&note, p, sizeof(note));
 			m->notes++;
 			m->lost += note.lost_frames;
 			continue;
 		}
-		if (e.kind != RING_HOOK || n < sizeof(struct hook_rec) || n > sizeof(struct hook_rec) + HOOK_DATA_MAX ||
-		    e.seq != m->last_seq + 1) {
-			printf("# a bad entry: kind %u, %u bytes, seq %llu after %llu\n", e.kind, n,
-			       (unsigned long long)e.seq, (unsigned long long)m->last_seq);
-			errno = EBADMSG;
-			fail("ring");
-		}
-		m->last_seq = e.seq;
-		if (m->n == m->cap)
-			m->rec = realloc(m->rec, (m->cap = m->cap ? 2 * m->cap : 1024) * sizeof(*m->rec));
-		struct record *x = &m->rec[m->n++];
-		*x = (struct record){ .seq = e.seq, .time = e.time, .n = n - (uint32_t)sizeof(struct hook_rec) };
-		memcpy(&x->h, p, sizeof(x->h));
-		x->data = malloc(x->n + 1);
-		memcpy(x->data, p + sizeof(x->h), x->n);
-		x->data[x->n] = 0;
+		keep(m, &e, p);
 	}
 	if (r < 0)
 		fail("the ring is broken");
 	ring_release(&m->ring);
+}
+
+uint64_t machine_probes_lost(const struct machine *m)
+{
+	const uint64_t *state =
+	    mmap(NULL, PROBE_STATE_COUNT * sizeof(*state), PROT_READ, MAP_SHARED, probe_state_fd(m->probe), 0);
+	uint64_t lost = 0;
+	if (state == MAP_FAILED)
+		fail("the probes' counters");
+	for (unsigned i = 0; i < HOOK_SITE_COUNT; i++)
+		lost += state[i];
+	munmap((void *)(uintptr_t)state, PROBE_STATE_COUNT * sizeof(*state));
+	return lost;
 }
 
 void machine_forget(struct machine *m)
@@ -257,7 +329,11 @@ void machine_end(struct machine *m)
 	machine_forget(m);
 	free(m->rec);
 	close(m->console);
-	if (m->hooks)
+	if (m->probe) {
+		bpf_ring_close(&m->probe_ring);
+		probe_detach(m->probe);
+	} else if (m->hooks) {
 		ring_reader_close(&m->ring);
+	}
 	memset(m, 0, sizeof(*m));
 }

@@ -2,6 +2,7 @@
 #ifndef SKEP_TEST_SHIM_MACHINE_H
 #define SKEP_TEST_SHIM_MACHINE_H
 
+#include "proc/introspect/bpf_ring.h"
 #include "proto/hook.h"
 #include "proto/ring.h"
 
@@ -32,12 +33,16 @@ struct machine {
 	size_t n, cap;
 	uint64_t last_seq, notes, lost;
 	struct hook_plan plan;
+	struct probe *probe; /* MACHINE_WAY=probes in the environment: instead of the shim's hooks */
+	struct bpf_ring probe_ring;
 };
 
 /* False: cannot be done here, and why was printed as TAP. */
 bool machine_possible(void);
 /* Makes a directory with the guest's disk; removed at exit. */
 void machine_image(void);
+/* Records that the probes say they lost. */
+uint64_t machine_probes_lost(const struct machine *m);
 /* hooks: with ring (of ring_size bytes) and plan, else without both. */
 void machine_boot(struct machine *m, bool hooks, uint32_t ring_size);
 /* Types a line and waits for the answer "= WORD ...": what follows the word. Valid until
