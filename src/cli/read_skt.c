@@ -187,6 +187,7 @@ static bool on_head(struct skt_reader *r, const struct skt_rec *rec)
 	uint64_t at = r->resume ? r->resume(r->arg, r->begun) : 0;
 	if (at <= r->offset || fstat(r->fd, &st) < 0)
 		return true;
+	r->shrunk |= at > (uint64_t)st.st_size;
 	if (at > (uint64_t)st.st_size || lseek(r->fd, (off_t)at, SEEK_SET) < 0)
 		return true;
 	r->offset = at;

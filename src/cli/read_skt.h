@@ -72,6 +72,7 @@ struct skt_reader {
 	/* out */
 	unsigned cut, damaged; /* files that end within a record; with bytes that are none */
 	uint64_t nonsense;     /* records that were left out */
+	bool shrunk;           /* a file ends before the place where `resume` left it */
 	uint64_t missing;      /* sequence numbers that nobody wrote */
 	uint64_t begun;        /* of the file that is being read; 0 = it does not say */
 	uint64_t offset;       /* in it, behind the record that is handed out */

@@ -177,8 +177,10 @@ static void sum_up(struct session *s, const struct skt_rec *r)
 		break;
 	case INTRO_END:
 		/* The first one: what is told later is what its processes did after it. */
-		if (skt_end(r, &end) && !s->end)
+		if (skt_end(r, &end) && !s->end) {
+			s->over = true;
 			s->end = end.end ? end.end : r->h.time;
+		}
 		break;
 	case INTRO_TTY:
 	case INTRO_WINSIZE:
@@ -209,10 +211,14 @@ struct session *session_add(struct session_table *t, const char *honeypot, const
 	struct intro_loss loss;
 	if (r->h.kind == INTRO_TAMPER)
 		t->tampered++;
+	/* A new machine, or a new process that looks at it: those sessions are gone. */
+	if (r->h.kind == INTRO_SOURCE && r->h.seq <= 1)
+		for (unsigned i = 0; i < t->n; i++)
+			t->s[i].over |= !strcmp(t->s[i].honeypot, honeypot);
 	if (skt_loss(r, &loss)) {
 		t->lost += loss.records;
 		for (unsigned i = 0; i < t->n; i++)
-			if (!t->s[i].end && !strcmp(t->s[i].honeypot, honeypot))
+			if (!t->s[i].over && !strcmp(t->s[i].honeypot, honeypot))
 				t->s[i].lost += loss.records;
 	}
 	if (!r->h.session)

@@ -33,6 +33,7 @@ struct session {
 	char honeypot[NAME_CAP];
 	uint64_t start, end;  /* ns; end 0 = it goes on, or nobody saw its end */
 	uint64_t first, last; /* times of its records */
+	bool over;            /* nothing more comes: its end was seen, or the machine began anew */
 	bool known;           /* INTRO_SESSION was there: `who` is valid */
 	struct intro_session who;
 	char user[SESSION_USER]; /* "" = not known yet */

@@ -148,3 +148,12 @@ size_t term_filter(struct term *t, const uint8_t *in, size_t n, uint8_t *out)
 		o += push(t, in[i], out + o);
 	return o;
 }
+
+size_t term_end(struct term *t, uint8_t *out)
+{
+	size_t o = 0;
+	for (size_t i = 0; i < t->nheld; i++)
+		o += hex(out + o, t->held[i]);
+	t->nheld = 0;
+	return o;
+}

@@ -32,6 +32,9 @@ struct term {
  * be the beginning of a sequence is held back until the next call. */
 size_t term_filter(struct term *t, const uint8_t *in, size_t n, uint8_t *out);
 
+/* Nothing more comes: what is held back, as \xNN, into out[TERM_OUT(0)]. */
+size_t term_end(struct term *t, uint8_t *out);
+
 /* Undoes, at detaching, whatever TERM_LINES let the guest switch on. */
 extern const char term_reset[];
 

@@ -316,6 +316,141 @@ const struct command command_table[] = {
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
 	  .perm = PERM_READ },
+	{ .name = "watch",
+	  .args = "[HONEYPOT|NAME]",
+	  .brief = "look over the intruder's shoulder",
+	  .text = "Shows what happens on the terminals inside HONEYPOT, or of all honeypots of the honeynet NAME or of "
+		  "every "
+		  "honeynet, while it happens, until Ctrl-C. If one session has a terminal, and this is a terminal "
+		  "too, its "
+		  "screen is drawn. Else, and with --lines, each line is printed with its time, honeypot, session and "
+		  "terminal; a line is printed when it is complete.\n\n"
+		  "Only what draws on the screen passes (see skep console); every other control byte is shown as "
+		  "\\xNN. With "
+		  "--raw the intruder's bytes go to your terminal as they are.\n\n"
+		  "  skep watch web1",
+	  .opts = OPTS({ 's', "session", OPT_STRING, "ID", "Only this session; ends with it" },
+		       { 'l', "lines", OPT_FLAG, NULL, "Print lines even if there is only one session" },
+		       { 0, "raw", OPT_FLAG, NULL, "Pass every byte of the guest to this terminal" },
+		       { 0, "safe", OPT_FLAG, NULL, "Show every control byte but newline and tab as \\xNN" }, DIR_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_TARGET,
+	  .perm = PERM_READ },
+	{ .name = "sessions",
+	  .args = "[HONEYPOT|NAME]",
+	  .brief = "list intruders' sessions",
+	  .text =
+	      "One line for each session that was seen inside HONEYPOT, or the honeypots of the honeynet NAME, or all: "
+	      "who "
+	      "came from where, as which user, with which password, for how long, how much was typed and shown, and "
+	      "the "
+	      "flow_id of the conversation that carried it (skep flows), once that has ended.\n\n"
+	      "A + behind DURATION: the session goes on. A number behind PASSWORD: how many other attempts there were. "
+	      "COMMANDS counts lines that were typed.\n\n"
+	      "  skep sessions demo --since 1h --from 198.51.100.0/24",
+	  .opts = OPTS({ 'H', "honeypot", OPT_STRING, "NAME", "Only this honeypot; may be given more than once" },
+		       { 'u', "user", OPT_STRING, "USER", "Only those who came, or tried to come, as USER" },
+		       { 0, "from", OPT_STRING, "ADDRESS", "Only from this address or prefix" },
+		       { 0, "since", OPT_STRING, "TIME",
+			 "Only what lasted to TIME: RFC 3339 as in 2026-05-01T12:00:00Z, or an age as in 10m" },
+		       { 0, "until", OPT_STRING, "TIME", "Only what began before TIME" },
+		       { 'n', "lines", OPT_NUMBER, "N", "Only the last N" }, DIR_OPT, JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_TARGET,
+	  .perm = PERM_READ },
+	{ .name = "session",
+	  .args = "ID",
+	  .brief = "show everything about one session",
+	  .text =
+	      "Who it was, which logins were tried, what was typed and what was executed, which files were touched, "
+	      "which "
+	      "connections made, the tree of processes, and how much was lost. ID is that of skep sessions; its first "
+	      "digits are enough if no other session has them.",
+	  .opts = OPTS({ 'a', "all", OPT_FLAG, NULL, "Show more than 200 lines of each kind" }, DIR_OPT, JSON_OPT),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_WORD,
+	  .perm = PERM_READ },
+	{ .name = "replay",
+	  .args = "ID",
+	  .brief = "play a session once more, or export it",
+	  .text =
+	      "Shows the terminal of the session ID as it was, with the pauses that it had. As in skep watch, only "
+	      "what "
+	      "draws on the screen reaches a terminal, and into a file or pipe no control byte at all, unless --raw is "
+	      "given.\n\n"
+	      "With --export it writes the whole session at once. cast is asciicast version 2, with input and output: "
+	      "its "
+	      "text is UTF-8, so bytes that are not became U+FFFD. ttyrec has the output byte for byte. txt is the "
+	      "lines of "
+	      "the screen without control characters; what full-screen programs drew is flattened. html is the same in "
+	      "one "
+	      "file without scripts, with times, the logins and what was typed.\n\n"
+	      "A session with several terminals (tmux, screen) shows the outer one; --tty chooses another, as in "
+	      "pts/1.\n\n"
+	      "  skep replay 3f2a --speed 4 --idle 2s",
+	  .opts =
+	      OPTS({ 's', "speed", OPT_STRING, "N", "So many times faster, as in 2 or 0.5; max leaves out all pauses" },
+		   { 'i', "idle", OPT_SECONDS, "TIME", "Shorten longer pauses to TIME, as in 2s" },
+		   { 't', "tty", OPT_STRING, "TTY", "Another terminal of the session than its first" },
+		   { 'e', "export", OPT_STRING, "FORMAT", "Write cast, ttyrec, txt or html" },
+		   { 'o', "output", OPT_STRING, "FILE", "Write the export to FILE instead of standard output" },
+		   { 0, "raw", OPT_FLAG, NULL, "Pass every byte of the guest to this terminal" },
+		   { 0, "safe", OPT_FLAG, NULL, "Show every control byte but newline and tab as \\xNN" }, DIR_OPT),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_WORD,
+	  .perm = PERM_READ },
+	{ .name = "tree",
+	  .args = "[HONEYPOT|NAME]",
+	  .brief = "show processes, with what they did",
+	  .text =
+	      "The processes of the sessions inside HONEYPOT, or the honeypots of the honeynet NAME, or all, as trees: "
+	      "who "
+	      "started whom, what was executed, what was typed into it (>), and the connections and files of each (-).",
+	  .opts = OPTS({ 's', "session", OPT_STRING, "ID", "Only the processes of this session" },
+		       { 'a', "all", OPT_FLAG, NULL, "Processes of no session too" }, DIR_OPT, JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_TARGET,
+	  .perm = PERM_READ },
+	{ .name = "search",
+	  .args = "WORD...",
+	  .brief = "search what was typed, shown and executed",
+	  .text = "Finds the lines that have every WORD: on the screens, in what was typed, in commands, executed "
+		  "programs with "
+		  "their arguments, names of files, logins, and events. Control sequences are taken out before, so "
+		  "that colours "
+		  "do not hide words. A WORD ending in * stands for all that begin with it; case does not matter; "
+		  "characters "
+		  "that are no letters or digits separate words, and several in one WORD must stand in this order.\n\n"
+		  "The index is index.sqlite beside the honeynet's evidence; it is brought up to date first. It is "
+		  "derived: "
+		  "delete it as you like. With --dir it is made in memory, unless --index names a file.\n\n"
+		  "  skep search wget 203.0.113.7",
+	  .opts = OPTS(
+	      { 'N', "net", OPT_STRING, "NAME", "Only in this honeynet" },
+	      { 'H', "honeypot", OPT_STRING, "NAME", "Only on this honeypot" },
+	      { 's', "session", OPT_STRING, "ID", "Only in this session" },
+	      { 'k', "kind", OPT_STRING, "KIND", "Only output, input, command, exec, file, socket, login or event" },
+	      { 'n', "lines", OPT_NUMBER, "N", "At most the last N, 1000 if not given" },
+	      { 0, "index", OPT_STRING, "FILE", "Keep the index in FILE" }, DIR_OPT, JSON_OPT),
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_WORD,
+	  .perm = PERM_READ },
+	{ .name = "reindex",
+	  .args = "[NAME]",
+	  .brief = "make the search index anew",
+	  .text = "Deletes the search index of the honeynet NAME, or of all, and makes it anew from the evidence. The "
+		  "evidence is only read.",
+	  .opts = OPTS({ 0, "index", OPT_STRING, "FILE", "Make the index in FILE" }, DIR_OPT),
+	  .min_args = 0,
+	  .max_args = 1,
+	  .kind = ARG_HONEYNET,
+	  .perm = PERM_READ },
 	{ .name = "image build",
 	  .args = "RECIPE...",
 	  .brief = "build honeypot images from recipes",
