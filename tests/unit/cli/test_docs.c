@@ -41,6 +41,9 @@ static void man(void **arg)
 		char want[80];
 		snprintf(want, sizeof(want), "\n.Ss skep %s", c->name);
 		const char *at = strstr(r->out, want);
+		/* "skep session" is not "skep sessions". */
+		while (at && !strchr(" \n", at[strlen(want)]))
+			at = strstr(at + 1, want);
 		assert_non_null(at);
 		const char *end = strstr(at + 1, "\n.Ss ");
 		for (const struct command_opt *o = c->opts; o && o->name; o++) {
