@@ -27,7 +27,7 @@ static const char *flat(const char *in, bool input, unsigned cols)
 	size_t n = strlen(in);
 	assert_true(flat_init(&f, on_line, NULL, input, cols));
 	/* Whatever the pieces are, the lines are the same. */
-	static char whole[4096];
+	static char whole[1 << 16];
 	ngot = 0;
 	got[0] = 0;
 	flat_feed(&f, (const uint8_t *)in, n);
