@@ -17,6 +17,7 @@ static const struct format {
 } formats[] = {
 	{ "eve", export_eve },
 	{ "timesketch", export_timesketch },
+	{ "stix", export_stix },
 	{ "pcapng", export_pcapng, .binary = true },
 	{ "casts", export_casts, .folder = true },
 };

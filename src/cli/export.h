@@ -26,12 +26,20 @@ struct export_run {
 /* Each writes x->out, or for casts the folder x->to: 0, or -errno with x->e. */
 int export_eve(struct export_run *x);
 int export_timesketch(struct export_run *x);
+int export_stix(struct export_run *x);
 int export_pcapng(struct export_run *x);
 int export_casts(struct export_run *x);
 
 /* The selected events in the order of their times. Each line is an object, without a newline. */
 typedef int (*export_event_fn)(struct export_run *x, void *arg, uint64_t time, struct slice line, json_t *v);
 int export_events(struct export_run *x, export_event_fn fn, void *arg);
+
+/* What an event says, in words. Texts of the intruder are as they are: make them safe. */
+void export_message(char *out, size_t cap, json_t *v);
+/* Cuts off the half of a character that a full buffer left at the end. */
+void export_trim(char *s);
+/* The words of an array of strings with spaces between. */
+void export_words(char *out, size_t cap, json_t *argv);
 
 /* The folder in which out will be, for temporary files; "" = wherever the system has them. */
 const char *export_folder(const struct export_run *x, char buf[DIRS_PATH]);

@@ -134,13 +134,11 @@ static const char *described(const char *type, const char *id)
 	static const struct {
 		const char *id, *text;
 	} by_id[] = {
-		{ "skep.session.connect", "Session Start" },
-		{ "skep.session.closed", "Session End" },
-		{ "skep.login.", "Login Attempt" },
-		{ "skep.command.", "Command Typed" },
-		{ "skep.process.exit", "Process End" },
-		{ "skep.process.", "Process Start" },
-		{ "skep.file.", "File Change" },
+		{ "skep.session.connect", "Session Start" },  { "skep.session.update", "Session Update" },
+		{ "skep.session.closed", "Session End" },     { "skep.login.", "Login Attempt" },
+		{ "skep.command.", "Command Typed" },         { "skep.process.exit", "Process End" },
+		{ "skep.process.setuid", "User Change" },     { "skep.module.", "Kernel Module Load" },
+		{ "skep.process.", "Process Start" },         { "skep.file.", "File Change" },
 		{ "skep.connection.", "Network Connection" },
 	};
 	if (!strcmp(type, "flow"))
@@ -151,41 +149,14 @@ static const char *described(const char *type, const char *id)
 	return "Event Recorded";
 }
 
-static void end_text(char *out, size_t cap, json_t *v, const char *ip, const char *port)
-{
-	const char *a = eve_str(v, ip, NULL);
-	bool six = strchr(a, ':') != NULL;
-	if (eve_num(v, port, NULL))
-		snprintf(out, cap, "%s%s%s:%llu", six ? "[" : "", a, six ? "]" : "",
-			 (unsigned long long)eve_num(v, port, NULL));
-	else
-		snprintf(out, cap, "%s", a);
-}
-
-static void message(char *out, size_t cap, json_t *v, const char *type, const char *id)
-{
-	char src[96], dst[96];
-	const char *hp = eve_str(v, type, "honeypot"), *text = eve_str(v, type, "message");
-	if (!strcmp(type, "flow")) {
-		end_text(src, sizeof(src), v, "src_ip", "src_port");
-		end_text(dst, sizeof(dst), v, "dest_ip", "dest_port");
-		snprintf(out, cap, "%s: %s %s > %s, %llu/%llu packets, %s (%s)", eve_str(v, "skep", "honeypot"),
-			 eve_str(v, "proto", NULL), src, dst, (unsigned long long)eve_num(v, "flow", "pkts_toserver"),
-			 (unsigned long long)eve_num(v, "flow", "pkts_toclient"), eve_str(v, "skep", "verdict"),
-			 eve_str(v, "skep", "reason"));
-		return;
-	}
-	snprintf(out, cap, "%s%s%s", hp, *hp ? ": " : "", *text ? text : *id ? id : type);
-}
-
 static int timesketch(struct export_run *x, void *arg, uint64_t time, struct slice line, json_t *v)
 {
-	char t[CMD_TIME_TEXT], text[1024];
+	char t[CMD_TIME_TEXT], text[1200];
 	const char *type = eve_str(v, "event_type", NULL), *id = eve_str(v, type, "eventid");
 	json_t *o = json_object();
 	(void)arg;
 	(void)line;
-	message(text, sizeof(text), v, type, id);
+	export_message(text, sizeof(text), v);
 	json_object_set_new(o, "message", cmd_string(text));
 	json_object_set_new(o, "datetime", json_string(cmd_time_text(t, time, 6)));
 	json_object_set_new(o, "timestamp", json_integer((json_int_t)(time / 1000)));

@@ -296,6 +296,7 @@ const struct command command_table[] = {
 	      "in the order of time. NAME may be left out if there is only one honeynet. The formats:\n\n"
 	      "eve: the events, one JSON object a line, as they are in the evidence.\n\n"
 	      "timesketch: the events as a timeline for Timesketch, JSON lines.\n\n"
+	      "stix: a STIX 2.1 bundle of what was observed, and of who tried to log in.\n\n"
 	      "pcapng: the frames, with their verdicts, for Wireshark or tshark. Of a session: those of the "
 	      "conversation "
 	      "that carried it, and of the conversations that its processes made.\n\n"
@@ -303,7 +304,7 @@ const struct command command_table[] = {
 	      "The file is there whole or not at all, and none is replaced without --force. If some of the evidence is "
 	      "damaged, the rest is written and the exit status is 1.\n\n"
 	      "  skep export shop --format timesketch -o shop.jsonl",
-	  .opts = OPTS({ 'F', "format", OPT_STRING, "FORMAT", "One of eve, timesketch, pcapng, casts" },
+	  .opts = OPTS({ 'F', "format", OPT_STRING, "FORMAT", "One of eve, timesketch, stix, pcapng, casts" },
 		       { 'o', "output", OPT_STRING, "FILE",
 			 "Write to FILE, for casts into the folder FILE; without it, or with -, to standard output" },
 		       { 'f', "force", OPT_FLAG, NULL, "Replace FILE if it is there" },

