@@ -168,6 +168,7 @@ static void honeypot_row(struct table *t, const char *net, const struct rep_hone
 	bool up = h->up_since && h->up_since <= now;
 	table_add(t, "%s", up ? cmd_age_text(age, (now - h->up_since) / EV_SEC) : "-");
 	table_add(t, "%s", h->frozen & FROZEN_HONEYNET ? "honeynet" : h->frozen & FROZEN_ITSELF ? "yes" : "-");
+	table_add(t, h->lost ? "%s, %llu lost" : "%s", seeing_name(h->seeing), (unsigned long long)h->lost);
 	table_add(t, "%s", alive(h) ? jail_text(jail, sizeof(jail), h->jail) : "-");
 }
 
@@ -232,10 +233,14 @@ static void net_lines(const struct cmd *c, const struct ps_net *p, uint64_t now)
 	for (unsigned i = 0; i < p->nhoneypots; i++) {
 		char name[NAME_CAP + 1], detail[161], sname[4 * NAME_CAP + 1];
 		const struct rep_honeypot *h = &p->honeypots[i];
-		if (!*FIELD(detail, h->detail))
-			continue;
-		fprintf(c->out, "  %s: %s\n", cmd_safe(sname, sizeof(sname), FIELD(name, h->name)),
-			cmd_safe(safe, sizeof(safe), detail));
+		cmd_safe(sname, sizeof(sname), FIELD(name, h->name));
+		if (*FIELD(detail, h->detail))
+			fprintf(c->out, "  %s: %s\n", sname, cmd_safe(safe, sizeof(safe), detail));
+		if (h->seeing == SEEING_ABSENT || h->seeing == SEEING_TAMPERED)
+			fprintf(c->out, "  %s: %s: %s\n", sname,
+				h->seeing == SEEING_ABSENT ? "it is not seen from inside"
+							   : "its guest attacks what watches it",
+				cmd_safe(safe, sizeof(safe), FIELD(detail, h->blind)));
 	}
 }
 
@@ -258,7 +263,7 @@ static const char *life_text(enum net_life l)
 static int print_text(struct cmd *c, const struct ps *ps, bool verbose)
 {
 	static const char *const heads[] = { "HONEYPOT", "STATE",  "BACKEND", "ADDRESS", ">MEMORY",
-					     ">UPTIME",  "FROZEN", "JAIL",    NULL };
+					     ">UPTIME",  "FROZEN", "INSIDE",  "JAIL",    NULL };
 	uint64_t now = ev_realtime();
 	struct table t;
 	int r = CMD_OK;
@@ -291,6 +296,13 @@ static json_t *time_json(uint64_t ns)
 	return ns ? json_string(cmd_time_text(buf, ns, 6)) : json_null();
 }
 
+static json_t *seeing_json(const struct rep_honeypot *h)
+{
+	return json_pack("{ss so si si sI sI sI}", "state", seeing_name(h->seeing), "detail", FIELD_JSON(h->blind),
+			 "pid", h->introspect_pid, "starts", (int)h->introspect_starts, "records",
+			 (json_int_t)h->records, "lost", (json_int_t)h->lost, "sessions", (json_int_t)h->sessions);
+}
+
 static json_t *honeypot_json(const struct rep_honeypot *h)
 {
 	char mac[MAC_TEXT], text[ADDR_TEXT];
@@ -300,12 +312,13 @@ static json_t *honeypot_json(const struct rep_honeypot *h)
 	for (size_t i = 0; i < LAYERS; i++)
 		if (h->jail & layers[i].bit)
 			json_array_append_new(jail, json_string(layers[i].name));
-	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so sb}", "name", FIELD_JSON(h->name), "network",
-			 FIELD_JSON(h->network), "image", FIELD_JSON(h->image), "backend", backend_name(h->backend),
-			 "state", machine_state_name(h->state), "addresses", addrs, "mac", mac_text(h->mac, mac),
-			 "vmm_pid", h->vmm_pid, "handler_pid", h->handler_pid, "memory", (json_int_t)h->memory, "rss",
-			 (json_int_t)h->rss, "pss", (json_int_t)h->pss, "up_since", time_json(h->up_since), "restarts",
-			 (int)h->restarts, "jail", jail, "detail", FIELD_JSON(h->detail), "frozen", h->frozen != 0);
+	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so sb so}", "name", FIELD_JSON(h->name),
+			 "network", FIELD_JSON(h->network), "image", FIELD_JSON(h->image), "backend",
+			 backend_name(h->backend), "state", machine_state_name(h->state), "addresses", addrs, "mac",
+			 mac_text(h->mac, mac), "vmm_pid", h->vmm_pid, "handler_pid", h->handler_pid, "memory",
+			 (json_int_t)h->memory, "rss", (json_int_t)h->rss, "pss", (json_int_t)h->pss, "up_since",
+			 time_json(h->up_since), "restarts", (int)h->restarts, "jail", jail, "detail",
+			 FIELD_JSON(h->detail), "frozen", h->frozen != 0, "introspection", seeing_json(h));
 }
 
 static json_t *thread_json(const struct rep_thread *h)

@@ -237,6 +237,9 @@ void reply_honeypot(struct fake *f, const struct msg *m, const char *name, unsig
 	h.pss = 40 << 20;
 	h.jail = JAIL_OWN_UID * 2 - 1;
 	h.addrs[0] = (struct addr){ 4, 24, { 192, 0, 2, 10 } };
+	h.seeing = SEEING_ABSENT;
+	h.lost = 7;
+	snprintf(h.blind, sizeof(h.blind), "no hooks\x1b]0;owned\x07");
 	memcpy(h.name, name, strnlen(name, sizeof(h.name)));
 	memcpy(h.detail, detail, strnlen(detail, sizeof(h.detail)));
 	msg_send(&f->chan, MSG_REP_HONEYPOT, m->req, &h, sizeof(h), NULL, 0);

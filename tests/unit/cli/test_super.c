@@ -174,6 +174,8 @@ static void ps_text(void **arg)
 	assert_non_null(strstr(r->out, "HONEYPOT   STATE"));
 	assert_non_null(strstr(r->out, "demo/web   failed  uml      192.0.2.10  40M/64M"));
 	assert_non_null(strstr(r->out, "demo/mail  failed"));
+	assert_non_null(strstr(r->out, "  absent, 7 lost  "));
+	assert_non_null(strstr(r->out, "web: it is not seen from inside: no hooks\\x1b]0;owned"));
 	assert_non_null(strstr(r->out, "demo: rootless, up "));
 	assert_non_null(strstr(r->out, "10 in, 7 forwarded, 3 dropped, 10 recorded"));
 	assert_non_null(strstr(r->out, "evidence in /some/where/evidence\\x1b]0;owned\\x07\\xc2\\x9b"));
@@ -202,6 +204,9 @@ static void ps_json(void **arg)
 	assert_string_equal(json_string_value(json_object_get(h, "state")), "running");
 	assert_int_equal(json_array_size(json_object_get(h, "jail")), 9);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(h, "addresses"), 0)), "192.0.2.10/24");
+	json_t *in = json_object_get(h, "introspection");
+	assert_string_equal(json_string_value(json_object_get(in, "state")), "absent");
+	assert_int_equal(json_integer_value(json_object_get(in, "lost")), 7);
 	json_t *t = json_array_get(json_object_get(net, "threads"), 0);
 	assert_int_equal(json_integer_value(json_object_get(t, "seccomp")), 2);
 	assert_string_equal(json_string_value(json_object_get(t, "capbnd")), "0000000000000000");
