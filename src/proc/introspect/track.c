@@ -30,7 +30,7 @@ struct session *track_session(struct track *t)
 
 bool track_own_program(const struct proc *p, const struct conn *c)
 {
-	if (p->tgid == c->taker || (p->tgid == c->listener && !c->handed))
+	if (p->tgid && (p->tgid == c->taker || (p->tgid == c->listener && !c->handed)))
 		return true;
 	if (!strcmp(p->exe, c->exe))
 		return true;
@@ -125,7 +125,8 @@ static void on_gone(void *arg, struct proc *p, bool evicted)
 /* May p's next child take over what p accepted? */
 static struct conn *handed_over(struct track *t, const struct proc *p)
 {
-	struct conn *c = conns_get(&t->conns, p->accepted);
+	/* What a server accepts inside its session is a forwarded port. */
+	struct conn *c = p->serving ? NULL : conns_get(&t->conns, p->accepted);
 	if (c && c->handed && p->listener && procs_find(&t->procs, c->taker))
 		return NULL;
 	return c;

@@ -120,12 +120,15 @@ static void note_target(struct track *t, const char *program, struct slice args)
 /* Decides what session the new program belongs to, before it is told. */
 static void place(struct track *t, struct proc *p, const char *path)
 {
-	struct conn *c = conns_get(&t->conns, p->conn);
-	if (!c) {
-		c = conns_get(&t->conns, p->accepted);
-		if (c && c->handed)
-			c = NULL;
+	struct conn *c = p->serving ? NULL : conns_get(&t->conns, p->accepted);
+	if (c && !c->handed && !ref_set(c->session)) {
+		/* It gives what it accepted to the new program: that is whom it serves. */
+		conns_drop(&t->conns, &p->conn);
+		p->conn = p->accepted;
+		p->accepted = (struct ref){ 0, 0 };
+		c->listener = p->tgid;
 	}
+	c = conns_get(&t->conns, p->conn);
 	struct proc as = { .tgid = 0 };
 	snprintf(as.exe, sizeof(as.exe), "%s", path);
 	/* The service's own program, run anew, begins nothing. */

@@ -180,10 +180,10 @@ void track_tty(struct track *t)
 	emit_u32(&t->emit, f->term.dir);
 	emit_put(&t->emit, f->term.data.p, f->term.data.n);
 	emit_end(&t->emit, f->flags & HOOK_F_CUT ? INTRO_F_CUT : 0);
-	if (!s)
-		return;
-	s->last = f->time;
-	*(in ? &s->in_bytes : &s->out_bytes) += f->term.data.n;
+	if (s) {
+		s->last = f->time;
+		*(in ? &s->in_bytes : &s->out_bytes) += f->term.data.n;
+	}
 	t->tty = x;
 	t->tty_id = id;
 	if (in)

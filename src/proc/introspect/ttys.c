@@ -41,9 +41,12 @@ void tty_bind(struct tty *x, struct ref session)
 {
 	if (ref_same(x->session, session))
 		return;
-	uint16_t cols = x->cols;
+	struct screen shown = x->line.screen;
+	bool first = !ref_set(x->session);
 	x->session = session;
 	x->name[0] = x->target[0] = 0;
 	memset(&x->line, 0, sizeof(x->line));
-	line_cols(&x->line, cols);
+	if (first) /* "login:" stands there before anybody comes */
+		x->line.screen = shown;
+	line_cols(&x->line, x->cols);
 }
