@@ -17,6 +17,9 @@ static int mark(struct store *s, struct kept *k, uint64_t now)
 	uint8_t b[8 + JOURNAL_HASH + STORE_NAME];
 	struct journal_body body = { .p = b, .cap = sizeof(b) };
 	body_u64(&body, k->size);
+#ifdef MUTANT_RETAIN_HASH_LOST
+	memset(k->hash, 0, JOURNAL_HASH);
+#endif
 	body_bytes(&body, k->hash, JOURNAL_HASH);
 	body_bytes(&body, k->name, strlen(k->name));
 	if (store_record(s, J_REMOVE, now, b, body.n) < 0)
