@@ -5,7 +5,8 @@
  * the fds 3 super, 4 evidence, 5 the guest kernel's file (closed once the plan is
  * there), the ring, the plan, and the guest's memory, read only.
  *
- * One process serves one run of one machine: PREPARE, START, QUIT. Facts are
+ * One process serves one run of one machine: PREPARE, START, QUIT. A guest that
+ * restarts has new memory, which comes with another START. Facts are
  * removed from the ring only when evidence has their records, so that a death
  * between loses nothing; the next process on the same ring may write the last
  * few of them twice. When evidence does not read, nothing is read here.
@@ -256,12 +257,31 @@ static uint64_t placed_before(void)
 	return placed;
 }
 
+/* The guest's kernel has executed itself anew: what we could read is gone. */
+static int start_again(struct msg *m, struct err *e)
+{
+	int mem = msg_take_fd(m, 0), pid = msg_take_fd(m, 1);
+	if (mem < 0 || pid < 0) {
+		close(mem >= 0 ? mem : pid);
+		return err_set(e, -EPROTO, "no memory came");
+	}
+	close(x.mem_fd);
+	close(x.pid_fd);
+	x.mem_fd = mem;
+	x.pid_fd = pid;
+	if (x.track->hello)
+		watch_hooks(x.track->placed);
+	return 0;
+}
+
 static int start(struct msg *m, struct err *e)
 {
 	uint32_t way = MSG_BODY_AS(m, intro_start)->way;
 	uint64_t seed;
-	if (!x.prepared || x.started)
-		return err_set(e, -EPROTO, "this process is not prepared, or started already");
+	if (!x.prepared)
+		return err_set(e, -EPROTO, "this process is not prepared");
+	if (x.started)
+		return start_again(m, e);
 	if (way != INTRO_WAY_HOOKS)
 		return err_set(e, -ENOTSUP, "this version of skep watches by hooks only");
 	if (x.ring_fd < 0)

@@ -79,7 +79,7 @@ void introspect_tidy(struct super *s, struct machine *m)
 {
 	struct watch *w = &m->watch;
 	introspect_abandon(s, m);
-	w->wanted = w->asked = w->quitting = false;
+	w->wanted = w->asked = w->quitting = w->stale = false;
 	w->deadline = 0;
 	drop_chan(s, w);
 	drop(&w->ring_fd);
@@ -271,11 +271,20 @@ int introspect_begin(struct super *s, struct seq *q, struct err *e)
 	return r;
 }
 
+/* A process that died; and a guest that restarted, whose memory is new. */
+static const struct seq_step again_steps[] = { INTROSPECT_BEFORE, INTROSPECT_AFTER, { 0 } };
+static const struct seq_step memory_steps[] = { INTROSPECT_AFTER, { 0 } };
+
 int introspect_begun(struct super *s, struct seq *q, struct answer *a, struct err *e)
 {
 	struct machine *m = of(q);
 	struct watch *w = &m->watch;
 	(void)a, (void)e;
+	if (q->steps == memory_steps) {
+		super_event(s, NULL, "introspection", "skep.introspection.restarted", m->hp.name,
+			    "the guest's kernel has started anew: its hooks are watched again");
+		return 0;
+	}
 	if (w->starts == 1) {
 		w->deadline = s->ev.now + HELLO_NS;
 		return 0;
@@ -287,8 +296,6 @@ int introspect_begun(struct super *s, struct seq *q, struct answer *a, struct er
 		    "start %u of the introspect process goes on with the same ring", w->starts);
 	return 0;
 }
-
-static const struct seq_step again_steps[] = { INTROSPECT_BEFORE, INTROSPECT_AFTER, { 0 } };
 
 /* ---- the end ------------------------------------------------------------ */
 
@@ -335,6 +342,15 @@ static void again(void *arg, uint64_t now)
 		seq_start(m->hub, &w->seq, again_steps, m, again_done);
 	else if (m->vmm_asked)
 		ev_timer_set(&m->hub->ev, &w->again, now + EV_SEC, again, m);
+}
+
+static void look_again(struct super *s, struct machine *m)
+{
+	struct watch *w = &m->watch;
+	if (!w->stale || seq_busy(&w->seq) || seq_busy(&m->seq) || !w->pid || !m->vmm_pid)
+		return; /* the next tick tries again */
+	w->stale = false;
+	seq_start(s, &w->seq, memory_steps, m, again_done);
 }
 
 void introspect_exited(struct super *s, struct machine *m, int wait_status)
@@ -398,8 +414,14 @@ void introspect_state(struct super *s, struct machine *m, const struct intro_sta
 	switch (x->event) {
 	case INTRO_EV_UP:
 		w->deadline = 0;
-		if (w->seeing != SEEING_NOT && w->seeing != SEEING_ABSENT)
+		if (w->seeing != SEEING_NOT && w->seeing != SEEING_ABSENT) {
+#ifndef MUTANT_INTROSPECT_STALE_MEMORY
+			/* Another hello; without a text it is only figures. */
+			w->stale |= text[0] != 0;
+			look_again(s, m);
+#endif
 			break;
+		}
 		w->seeing = w->way == INTRO_WAY_PROBES ? SEEING_PROBES : SEEING_HOOKS;
 		snprintf(w->blind, sizeof(w->blind), "%.159s", text);
 		super_event(s, NULL, "introspection", "skep.introspection.on", m->hp.name, "%s: %.200s",
@@ -422,6 +444,7 @@ void introspect_tick(struct super *s, uint64_t now)
 		struct watch *w = &m->watch;
 		if (!m->used)
 			continue;
+		look_again(s, m);
 		if (w->lost > w->lost_told && now - w->lost_at >= LOST_EVERY)
 			tell_lost(s, m);
 		if (w->deadline && now >= w->deadline) {

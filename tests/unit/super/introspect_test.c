@@ -233,6 +233,26 @@ static void test_losses(void **state)
 	world_end(&w);
 }
 
+/* A guest that restarts says hello once more, from new memory. */
+static void test_guest_restarts(void **state)
+{
+	static struct world w;
+	(void)state;
+	up(&w, 1);
+	for (int i = 0; i < 5; i++)
+		world_intro(&w, 0, INTRO_EV_UP, 0, ""); /* figures only */
+	world_idle(&w, 700);
+	assert_int_equal(world_count(&w, MSG_PRIV_MEMORY), 1);
+	world_intro(&w, 0, INTRO_EV_UP, 0, "21 hooks");
+	world_idle(&w, 700);
+	assert_int_equal(world_count(&w, MSG_PRIV_MEMORY), 2);
+	assert_int_equal(world_count(&w, MSG_INTRO_START), 2);
+	assert_int_equal(world_count(&w, MSG_INTRO_PREPARE), 1);
+	assert_int_equal(told(&w, "restarted"), 1);
+	assert_int_equal(shown(&w, 0)->seeing, SEEING_HOOKS);
+	world_end(&w);
+}
+
 static void test_no_hello(void **state)
 {
 	static struct world w;
@@ -267,10 +287,15 @@ static void test_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),    cmocka_unit_test(test_failures_cost_nothing),
-		cmocka_unit_test(test_off),      cmocka_unit_test(test_death),
-		cmocka_unit_test(test_tampered), cmocka_unit_test(test_losses),
-		cmocka_unit_test(test_no_hello), cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_failures_cost_nothing),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_death),
+		cmocka_unit_test(test_tampered),
+		cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_guest_restarts),
+		cmocka_unit_test(test_no_hello),
+		cmocka_unit_test(test_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,7 +246,7 @@ static void play_priv(struct world *w, struct msg *m)
 		if (m->type == MSG_PRIV_VMM) {
 			d.pid = w->next_pid++;
 			w->vmm_pid[slot] = d.pid;
-			w->vmm_alive[slot] = true;
+			w->vmm_alive[slot] = w->hello_due[slot] = true;
 			if (w->frame_fd[slot] > 0)
 				close(w->frame_fd[slot]);
 			w->frame_fd[slot] = msg_take_fd(m, 0);
@@ -371,8 +371,11 @@ static void play_intro(struct world *w, unsigned slot, struct msg *m)
 		close(fds[i]);
 	if (m->type == MSG_INTRO_QUIT)
 		world_exited(w, ROLE_INTROSPECT, slot, false, 0);
-	else if (m->type == MSG_INTRO_START && d.status == 0 && !w->mute_hello)
-		world_intro(w, slot, INTRO_EV_UP, 0, "21 of 21 hooks");
+	else if (m->type == MSG_INTRO_START && d.status == 0 && w->hello_due[slot]) {
+		w->hello_due[slot] = false;
+		if (!w->mute_hello)
+			world_intro(w, slot, INTRO_EV_UP, 0, "21 of 21 hooks");
+	}
 }
 
 static void play_cli(struct world *w, struct msg *m)

@@ -35,9 +35,10 @@ struct world {
 	/* Answer the fail_nth-th (from 1) message of fail_type with -EIO. */
 	uint32_t fail_type;
 	unsigned fail_nth, failed;
-	bool mute_boot;  /* handlers never say that the kernel is up */
-	bool crash_boot; /* the first VMM dies while it boots */
-	bool mute_hello; /* the hooks never say hello */
+	bool mute_boot;        /* handlers never say that the kernel is up */
+	bool crash_boot;       /* the first VMM dies while it boots */
+	bool hello_due[SLOTS]; /* its kernel says hello once, when it starts */
+	bool mute_hello;       /* the hooks never say hello */
 	bool mute_type_set;
 	uint32_t mute_type; /* not answered at all */
 	uint64_t last_req;
