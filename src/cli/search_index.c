@@ -360,7 +360,11 @@ static uint64_t on_file(void *arg, uint64_t begun)
 	struct skt_update *s = arg;
 	leave_skt(s);
 	s->begun = begun;
-	return s->from = enter_file(s->u, s->u->honeypot, begun);
+	s->from = enter_file(s->u, s->u->honeypot, begun);
+#ifdef MUTANT_INDEX_TWICE
+	s->from = 0;
+#endif
+	return s->from;
 }
 
 static bool on_record(void *arg, struct skt_reader *in, const struct skt_rec *r)
