@@ -36,6 +36,8 @@ int export_events(struct export_run *x, export_event_fn fn, void *arg);
 
 /* What an event says, in words. Texts of the intruder are as they are: make them safe. */
 void export_message(char *out, size_t cap, json_t *v);
+/* An event as Timesketch wants it: without nesting. */
+json_t *export_flat(json_t *v, uint64_t time);
 /* Cuts off the half of a character that a full buffer left at the end. */
 void export_trim(char *s);
 /* The words of an array of strings with spaces between. */

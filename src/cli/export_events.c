@@ -149,20 +149,25 @@ static const char *described(const char *type, const char *id)
 	return "Event Recorded";
 }
 
-static int timesketch(struct export_run *x, void *arg, uint64_t time, struct slice line, json_t *v)
+json_t *export_flat(json_t *v, uint64_t time)
 {
 	char t[CMD_TIME_TEXT], text[1200];
 	const char *type = eve_str(v, "event_type", NULL), *id = eve_str(v, type, "eventid");
 	json_t *o = json_object();
-	(void)arg;
-	(void)line;
 	export_message(text, sizeof(text), v);
 	json_object_set_new(o, "message", cmd_string(text));
 	json_object_set_new(o, "datetime", json_string(cmd_time_text(t, time, 6)));
 	json_object_set_new(o, "timestamp", json_integer((json_int_t)(time / 1000)));
 	json_object_set_new(o, "timestamp_desc", json_string(described(type, id)));
 	flatten(o, "", v, 0);
-	if (export_json_line(x->out, o) < 0)
+	return o;
+}
+
+static int timesketch(struct export_run *x, void *arg, uint64_t time, struct slice line, json_t *v)
+{
+	(void)arg;
+	(void)line;
+	if (export_json_line(x->out, export_flat(v, time)) < 0)
 		return err_set(&x->e, -ENOMEM, "out of memory");
 	x->count++;
 	return 0;
