@@ -127,7 +127,7 @@ static void text_of(const struct guest_elf *g, const struct wanted *w, struct ho
 	p->text_end = told ? b : g->text_end;
 }
 
-static int make(struct slice file, struct hook_plan *out, struct err *e)
+int guest_plan_read(struct slice file, struct hook_plan *out, struct err *e)
 {
 	static struct wanted w;
 	struct guest_elf g;
@@ -181,7 +181,7 @@ int guest_plan_make(int kernel_fd, struct hook_plan *out, struct err *e)
 		}
 		have += (size_t)got;
 	}
-	int r = make(slice_of(file, n), out, e);
+	int r = guest_plan_read(slice_of(file, n), out, e);
 	free(file);
 	return r;
 }

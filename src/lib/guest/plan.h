@@ -3,6 +3,7 @@
 #define SKEP_GUEST_PLAN_H
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "proto/hook.h"
 
 #include <stdbool.h>
@@ -21,6 +22,8 @@
 /* Reads the kernel through kernel_fd (a regular file; mapped, the fd is not
  * kept). -ENOEXEC: not a kernel that we can read. About 0.1 s. */
 int guest_plan_make(int kernel_fd, struct hook_plan *out, struct err *e);
+/* The same of a file that is in memory. */
+int guest_plan_read(struct slice file, struct hook_plan *out, struct err *e);
 
 /* For a plan that comes from another process: -EBADMSG if p (size bytes) is not
  * one whose numbers are all within their bounds. */
