@@ -52,6 +52,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_VMM, priv_vmm, 0, 8, SUPER, PRIV, STATE_UP)                                                             \
 	X(PRIV_MEMORY, priv_memory, 0, 0, SUPER, PRIV,                                                                 \
 	  STATE_UP) /* answer's fds: a VMM's memory, read only; its pidfd */                                           \
+	/* Before PRIV_VMM, which attaches what this loads. fd: the sealed plan; answer's fds: BPF ring, its state */  \
+	X(PRIV_PROBE, priv_probe, 0, 1, SUPER, PRIV, STATE_UP)                                                         \
 	X(PRIV_KILL, priv_kill, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
 	X(PRIV_INSPECT, priv_inspect, 0, 0, SUPER, PRIV, STATE_ANY) /* PRIV_THREAD..., then done */                    \
 	X(PRIV_RUN, msg_empty, 0, 0, SUPER, PRIV, STATE_INIT)       /* start-up is over */                             \
@@ -87,7 +89,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	/* super -> introspect; each is answered by one INTRO_DONE */                                                  \
 	/* fds: none; or the plan of an earlier one; or that, and the ring to go on with after a death */              \
 	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT)                                           \
-	X(INTRO_START, intro_start, 0, 3, SUPER, INTROSPECT, STATE_UP) /* fds: guest memory, VMM's pidfd, BPF ring */  \
+	/* fds: guest memory, VMM's pidfd; and where probes watch it: BPF ring, its state */                           \
+	X(INTRO_START, intro_start, 0, 4, SUPER, INTROSPECT, STATE_UP)                                                 \
 	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY)   /* reads what is left, then done and exit */    \
 	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)        /* of PREPARE, fds: ring, plan */               \
 	X(INTRO_STATE, intro_state, 0, 0, INTROSPECT, SUPER, STATE_ANY)                                                \
@@ -283,6 +286,10 @@ struct priv_memory {
 	uint32_t slot; /* its VMM runs */
 	uint32_t pad;
 };
+struct priv_probe {
+	uint32_t slot; /* its VMM does not run yet */
+	uint32_t pad;
+};
 struct priv_kill {
 	uint32_t what; /* ROLE_INTROSPECT; ROLE_VMM with vmm=0: the handler; vmm=1: the VMM; or ROLE_GATEWAY, ... */
 	uint32_t slot;
@@ -298,7 +305,7 @@ struct priv_done {
 	int32_t status;
 	int32_t pid;
 	uint32_t jail;     /* JAIL_* in force, for PRIV_VMM */
-	uint32_t kind;     /* for PRIV_LAB: enum port_kind of the fd */
+	uint32_t kind;     /* for PRIV_LAB: enum port_kind of the fd; for PRIV_VMM: 1 = probes are attached to it */
 	uint64_t rss, pss; /* for PRIV_INSPECT of one slot */
 	char text[ERR_TEXT];
 };

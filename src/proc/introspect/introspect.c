@@ -21,7 +21,7 @@
 #include "base/text.h"
 #include "guest/plan.h"
 #include "proc/introspect/batch.h"
-#include "proc/introspect/src_uml.h"
+#include "proc/introspect/source.h"
 #include "proc/introspect/tamper.h"
 #include "proc/introspect/track.h"
 #include "sandbox/isolate.h"
@@ -46,7 +46,7 @@ static struct introspect {
 	struct ev_source super_src, evidence_src;
 	struct ev_timer tick;
 	struct batches out;
-	struct src_uml src;
+	struct source src;
 	struct tamper tamper;
 	struct track *track;
 	struct hook_plan plan;
@@ -92,7 +92,8 @@ static void tell(void)
 	char text[160];
 	if (x.tell_up) {
 		unsigned absent = (unsigned)__builtin_popcountll(x.track->absent);
-		int n = snprintf(text, sizeof(text), "%d hooks", __builtin_popcountll(x.track->placed));
+		int n = snprintf(text, sizeof(text), "%d %s", __builtin_popcountll(x.track->placed),
+				 x.src.way == INTRO_WAY_PROBES ? "probes" : "hooks");
 		for (unsigned i = 0; i < HOOK_SITE_COUNT && absent; i++)
 			if (x.track->absent >> i & 1 && (size_t)n < sizeof(text))
 				n += snprintf(text + n, sizeof(text) - (size_t)n, ", no %s",
@@ -132,7 +133,7 @@ static bool flush(void)
 		evidence_failed();
 	else if (!all && !x.evidence_src.live)
 		ev_add(&x.ev, &x.evidence_src, x.evidence.fd, EPOLLOUT, on_evidence, NULL);
-	src_uml_pause(&x.src, !all);
+	source_pause(&x.src, !all);
 	return all;
 }
 
@@ -147,8 +148,8 @@ static void on_evidence(void *arg, uint32_t events, uint64_t now)
 		return;
 	}
 	ev_del(&x.ev, &x.evidence_src);
-	src_uml_release(&x.src);
-	src_uml_drain(&x.src, TURN);
+	source_release(&x.src);
+	source_drain(&x.src, TURN);
 }
 
 static bool on_kept(void *arg)
@@ -180,7 +181,8 @@ static void on_broken(void *arg, const char *why)
 
 static void watch_hooks(uint64_t placed)
 {
-	if (x.mem_fd < 0)
+	/* Probes are the host's: what they are is not in the guest's hands. */
+	if (x.mem_fd < 0 || x.src.way == INTRO_WAY_PROBES)
 		return;
 	if (x.watching)
 		tamper_stop(&x.tamper);
@@ -278,28 +280,32 @@ static int start(struct msg *m, struct err *e)
 {
 	uint32_t way = MSG_BODY_AS(m, intro_start)->way;
 	uint64_t seed;
+	bool probes = way == INTRO_WAY_PROBES;
 	if (!x.prepared)
 		return err_set(e, -EPROTO, "this process is not prepared");
 	if (x.started)
 		return start_again(m, e);
-	if (way != INTRO_WAY_HOOKS)
-		return err_set(e, -ENOTSUP, "this version of skep watches by hooks only");
-	if (x.ring_fd < 0)
+	if (way >= INTRO_WAY_COUNT)
+		return err_set(e, -ERANGE, "no way %u to watch a guest", way);
+	if (!probes && x.ring_fd < 0)
 		return err_set(e, -EPROTO, "no ring was made");
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return err_sys(e, -errno, "no random numbers");
 	x.track = track_new((enum intro_way)way, seed, batch_record, &x.out);
 	if (!x.track)
 		return err_set(e, -ENOMEM, "no memory for the tables of processes and sessions");
-	int r = src_uml_start(&x.src, &x.ev, x.ring_fd, on_fact, on_broken, NULL, e);
+	const int fds[2] = { probes ? msg_take_fd(m, 2) : x.ring_fd, msg_take_fd(m, 3) };
+	int r = source_start(&x.src, (enum intro_way)way, &x.ev, fds, on_fact, on_broken, on_kept, e);
+	for (int i = 0; i < 2; i++) /* they are mapped */
+		if (fds[i] >= 0 && fds[i] != x.ring_fd)
+			close(fds[i]);
 	if (r < 0)
 		return r;
-	x.src.kept = on_kept;
 	x.mem_fd = msg_take_fd(m, 0);
 	x.pid_fd = msg_take_fd(m, 1);
 	x.started = true;
 	x.super.state = STATE_RUN;
-	if (x.again && x.mem_fd >= 0)
+	if (x.again && x.mem_fd >= 0 && !probes)
 		watch_hooks(placed_before());
 	return 0;
 }
@@ -318,9 +324,9 @@ static int finish(struct err *e)
 	while (!x.out.error && ev_monotonic() < end) {
 		if (!batch_flush_wait(&x.out, 1000))
 			continue;
-		src_uml_release(&x.src);
-		src_uml_pause(&x.src, false);
-		if (!src_uml_drain(&x.src, TURN) && batch_flush(&x.out))
+		source_release(&x.src);
+		source_pause(&x.src, false);
+		if (!source_drain(&x.src, TURN) && batch_flush(&x.out))
 			break;
 		if (x.evidence_src.live)
 			ev_del(&x.ev, &x.evidence_src);
@@ -328,8 +334,8 @@ static int finish(struct err *e)
 	track_end(x.track, ev_realtime());
 	if (!batch_flush_wait(&x.out, 1000))
 		return err_set(e, x.out.error ? x.out.error : -ETIMEDOUT, "evidence did not take the last records");
-	src_uml_release(&x.src);
-	src_uml_stop(&x.src);
+	source_release(&x.src);
+	source_stop(&x.src);
 	return 0;
 }
 

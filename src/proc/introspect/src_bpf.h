@@ -7,6 +7,7 @@
 #include "proc/introspect/bpf_ring.h"
 #include "proc/introspect/decode.h"
 #include "proc/introspect/facts.h"
+#include "proc/introspect/src_uml.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,34 +21,32 @@
 #define SRC_BPF_BUSY_NS (5 * EV_MS)
 #define SRC_BPF_IDLE_NS (80 * EV_MS)
 
-/* The ring makes no sense. Called once; nothing more comes from the source. */
-typedef void (*src_bpf_broken_fn)(void *arg, const char *why);
-
 struct src_bpf {
 	struct ev *ev;
 	struct bpf_ring ring;
 	const volatile uint64_t *state; /* enum probe_state (proto/probe.h) */
 	struct ev_timer timer;
 	fact_fn fact;
-	src_bpf_broken_fn broken;
+	src_broken_fn broken;
+	bool (*kept)(void *arg); /* as in src_uml.h */
 	void *arg;
-	uint64_t seq;            /* of the last record */
-	uint64_t interval;       /* ns */
-	uint64_t records, bytes; /* read, in all */
-	uint64_t lost, malformed;
-	uint64_t malformed_told;
-	bool open, is_broken, paused;
+	uint64_t seq;             /* of the last record; 0 = none yet */
+	uint64_t interval;        /* ns */
+	uint64_t records, bytes;  /* read, in all */
+	uint64_t lost, malformed; /* records, in all */
+	uint64_t malformed_told;  /* of these, told by a fact */
+	bool open, is_broken, paused, greeted;
 	struct fact_buf buf;
 };
 
-/* Maps ring and state array (the fds stay the caller's and may be closed), tells
- * HOOK_HELLO and polls from now on. s must stay where it is until src_bpf_stop. */
-int src_bpf_start(struct src_bpf *s, struct ev *ev, int ring_fd, int state_fd, fact_fn fact, src_bpf_broken_fn broken,
+/* Maps ring and state array (the fds stay the caller's and may be closed), and
+ * polls from now on; the first poll tells HOOK_HELLO. s must stay where it is until src_bpf_stop. */
+int src_bpf_start(struct src_bpf *s, struct ev *ev, int ring_fd, int state_fd, fact_fn fact, src_broken_fn broken,
 		  void *arg, struct err *e);
-/* Reads at most `max` records (0 = what is there). Returns the number read. */
+/* These are as those of src_uml.h. */
 unsigned src_bpf_drain(struct src_bpf *s, unsigned max);
-/* While paused nothing is read: what comes waits, or is counted as lost. */
 void src_bpf_pause(struct src_bpf *s, bool paused);
+void src_bpf_release(struct src_bpf *s);
 void src_bpf_stop(struct src_bpf *s);
 
 #endif

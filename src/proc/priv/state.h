@@ -74,6 +74,7 @@ struct lab {
 };
 
 struct out_msg;
+struct probe;
 
 struct priv {
 	char name[NAME_CAP];
@@ -103,6 +104,7 @@ struct priv {
 	struct child super_child, evidence, gateway;
 	struct child handlers[MODEL_HONEYPOTS], vmms[MODEL_HONEYPOTS], introspects[MODEL_HONEYPOTS];
 	struct disk_id disks[MODEL_HONEYPOTS];
+	struct probe *probes[MODEL_HONEYPOTS]; /* loaded for the next VMM of the slot, or attached to it; NULL */
 	struct lab lab;
 	struct cgroup groups;                 /* of the honeynet; none if have is 0 */
 	struct cgroup group[MODEL_HONEYPOTS]; /* of each VMM */
@@ -171,6 +173,7 @@ int verb_lab_fds(struct priv *p, struct msg *m, struct verb_reply *r, struct err
 int verb_disk(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_memory(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+int verb_probe(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_inspect(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 
@@ -187,6 +190,12 @@ void end_cleanup(struct priv *p);
 void vmm_gone(struct priv *p, uint32_t slot);
 void vmm_groups_start(struct priv *p);
 void vmm_groups_end(struct priv *p);
+
+/* probe.c */
+/* Attaches what PRIV_PROBE loaded for the slot to its VMM, which has just been
+ * executed. False: it is not watched by probes. */
+bool probe_begin(struct priv *p, uint32_t slot);
+void probe_end(struct priv *p, uint32_t slot);
 
 /* lab.c */
 void lab_close(struct lab *l);

@@ -190,6 +190,8 @@ int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
 	p->vmms[v->slot] = (struct child){ .pid = jail.pid, .role = ROLE_VMM, .slot = v->slot, .vmm = true };
 	r->done.pid = jail.pid;
 	r->done.jail = jail.in_force;
+	/* Those that have hooks need none. */
+	r->done.kind = m->nfds == FD_COUNT && probe_begin(p, v->slot);
 	r->fds[0] = jail.pidfd;
 	r->nfds = 1;
 	log_info("machine %s (slot %u) started, pid %d", v->honeypot, v->slot, jail.pid);
@@ -244,6 +246,7 @@ void vmm_gone(struct priv *p, uint32_t slot)
 {
 	struct err e;
 	struct cgroup *g = &p->group[slot];
+	probe_end(p, slot);
 	if (g->have && cgroup_remove(g, &e) < 0)
 		log_warn("%s", e.text);
 	*g = (struct cgroup){ 0 };

@@ -37,9 +37,10 @@ struct watch {
 	bool asked;  /* priv was asked to start it, the answer is not there yet */
 	bool wanted; /* in this run of the machine, and nothing has failed for good */
 	bool quitting;
-	bool stale;           /* the guest's kernel has started anew: its memory must be opened again */
-	unsigned way;         /* enum intro_way */
-	int ring_fd, plan_fd; /* kept for the next process, should this one die; -1 */
+	bool stale;                        /* the guest's kernel has started anew: its memory must be opened again */
+	unsigned way;                      /* enum intro_way */
+	int ring_fd, plan_fd;              /* kept for the next process, should this one die; -1 */
+	int probe_ring_fd, probe_state_fd; /* where probes write, kept likewise; -1 */
 	int memory_fd, pid_fd, far_fd, record_fd; /* on their way from one step to the next; -1 */
 	enum seeing seeing;
 	unsigned starts; /* of the process in this run of the machine */

@@ -44,6 +44,8 @@ void introspect_init(struct watch *w)
 	*w = (struct watch){ .chan = { .fd = -1, .self = ROLE_SUPER, .peer = ROLE_INTROSPECT, .state = STATE_ANY },
 			     .ring_fd = -1,
 			     .plan_fd = -1,
+			     .probe_ring_fd = -1,
+			     .probe_state_fd = -1,
 			     .memory_fd = -1,
 			     .pid_fd = -1,
 			     .far_fd = -1,
@@ -56,6 +58,12 @@ static void drop_transit(struct watch *w)
 	drop(&w->pid_fd);
 	drop(&w->far_fd);
 	drop(&w->record_fd);
+}
+
+static void drop_probes(struct watch *w)
+{
+	drop(&w->probe_ring_fd);
+	drop(&w->probe_state_fd);
 }
 
 static void drop_chan(struct super *s, struct watch *w)
@@ -84,6 +92,7 @@ void introspect_tidy(struct super *s, struct machine *m)
 	drop_chan(s, w);
 	drop(&w->ring_fd);
 	drop(&w->plan_fd);
+	drop_probes(w);
 	w->seeing = SEEING_NOT;
 	w->blind[0] = 0;
 }
@@ -119,6 +128,7 @@ void introspect_failed(struct super *s, struct seq *q, const struct err *e)
 	if (!m->vmm_pid && !m->vmm_asked) {
 		drop(&w->ring_fd);
 		drop(&w->plan_fd);
+		drop_probes(w);
 	}
 	if (w->pid || w->asked)
 		ask(s, &s->priv, MSG_PRIV_KILL, &k, sizeof(k), NULL, 0, 0, NULL, NULL);
@@ -144,8 +154,6 @@ int introspect_decide(struct super *s, struct seq *q, struct err *e)
 	}
 	if (m->hp.backend != BACKEND_UML)
 		return err_set(e, -ENOTSUP, "backend %s has no introspection", backend_name(m->hp.backend));
-	if (m->hp.introspection.mode == INTROSPECTION_PROBES)
-		return err_set(e, -ENOTSUP, "this version of skep has no probes: use introspection: hooks");
 	w->wanted = true;
 	return SEQ_NEXT;
 }
@@ -239,6 +247,45 @@ int introspect_prepared(struct super *s, struct seq *q, struct answer *a, struct
 	return 0;
 }
 
+/* Probes where the host allows them: the guest cannot take them away by
+ * changing its own tables. */
+int introspect_probe(struct super *s, struct seq *q, struct err *e)
+{
+	struct machine *m = of(q);
+	struct watch *w = &m->watch;
+	struct priv_probe x = { .slot = (uint32_t)machine_slot(s, m) };
+	/* Another introspect process goes on with what is there. */
+	if (!w->wanted || w->starts > 1 || m->hp.introspection.mode == INTROSPECTION_HOOKS)
+		return SEQ_NEXT;
+	if (m->hp.introspection.mode == INTROSPECTION_AUTO && strcmp(s->mode, "root") != 0)
+		return SEQ_NEXT;
+	return seq_ask(s, q, &s->priv, MSG_PRIV_PROBE, &x, sizeof(x), &w->plan_fd, 1, 0, e);
+}
+
+int introspect_probed(struct super *s, struct seq *q, struct answer *a, struct err *e)
+{
+	struct watch *w = &of(q)->watch;
+	(void)s;
+	w->probe_ring_fd = msg_take_fd(a->m, 0);
+	w->probe_state_fd = msg_take_fd(a->m, 1);
+	if (w->probe_ring_fd < 0 || w->probe_state_fd < 0)
+		return err_set(e, -EPROTO, "priv sent no maps of probes");
+	w->way = INTRO_WAY_PROBES;
+	return 0;
+}
+
+void introspect_no_probes(struct super *s, struct seq *q, const struct err *e)
+{
+	struct machine *m = of(q);
+	drop_probes(&m->watch);
+	m->watch.way = INTRO_WAY_HOOKS;
+	if (m->hp.introspection.mode == INTROSPECTION_PROBES) {
+		introspect_failed(s, q, e);
+		return;
+	}
+	log_info("%s: no probes, hooks instead: %s", m->hp.name, e->text);
+}
+
 int introspect_memory(struct super *s, struct seq *q, struct err *e)
 {
 	struct priv_memory x = { .slot = (uint32_t)machine_slot(s, of(q)) };
@@ -262,10 +309,11 @@ int introspect_begin(struct super *s, struct seq *q, struct err *e)
 {
 	struct watch *w = &of(q)->watch;
 	struct intro_start x = { .way = w->way };
+	const int fds[] = { w->memory_fd, w->pid_fd, w->probe_ring_fd, w->probe_state_fd };
 	/* One that died meanwhile is started again, by its own sequence. */
 	int r = !w->wanted || w->chan.fd < 0 ? SEQ_NEXT
-					     : seq_ask(s, q, &w->chan, MSG_INTRO_START, &x, sizeof(x),
-						       (int[]){ w->memory_fd, w->pid_fd }, 2, 10000, e);
+					     : seq_ask(s, q, &w->chan, MSG_INTRO_START, &x, sizeof(x), fds,
+						       w->way == INTRO_WAY_PROBES ? 4 : 2, 10000, e);
 	drop(&w->memory_fd);
 	drop(&w->pid_fd);
 	return r;
@@ -291,7 +339,7 @@ int introspect_begun(struct super *s, struct seq *q, struct answer *a, struct er
 	}
 	/* The hooks have said hello to the one before. */
 	if (w->seeing == SEEING_NOT || w->seeing == SEEING_ABSENT)
-		w->seeing = SEEING_HOOKS;
+		w->seeing = w->way == INTRO_WAY_PROBES ? SEEING_PROBES : SEEING_HOOKS;
 	super_event(s, NULL, "introspection", "skep.introspection.again", m->hp.name,
 		    "start %u of the introspect process goes on with the same ring", w->starts);
 	return 0;

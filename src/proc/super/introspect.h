@@ -22,7 +22,8 @@ struct machine *introspect_of(struct super *s, const struct chan *c);
 #define INTROSPECT_BEFORE                                                                                    \
 	{ "make the record source of its introspection", introspect_source, NULL, true, introspect_failed }, \
 	{ "start its introspection", introspect_spawn, introspect_spawned, true, introspect_failed },        \
-	{ "prepare its introspection", introspect_prepare, introspect_prepared, true, introspect_failed }
+	{ "prepare its introspection", introspect_prepare, introspect_prepared, true, introspect_failed },   \
+	{ "load its probes", introspect_probe, introspect_probed, true, introspect_no_probes }
 #define INTROSPECT_AFTER                                                                                     \
 	{ "open its memory", introspect_memory, introspect_memory_opened, true, introspect_failed },         \
 	{ "begin its introspection", introspect_begin, introspect_begun, true, introspect_failed }
@@ -33,6 +34,9 @@ int introspect_spawn(struct super *s, struct seq *q, struct err *e);
 int introspect_spawned(struct super *s, struct seq *q, struct answer *a, struct err *e);
 int introspect_prepare(struct super *s, struct seq *q, struct err *e);
 int introspect_prepared(struct super *s, struct seq *q, struct answer *a, struct err *e);
+int introspect_probe(struct super *s, struct seq *q, struct err *e);
+int introspect_probed(struct super *s, struct seq *q, struct answer *a, struct err *e);
+void introspect_no_probes(struct super *s, struct seq *q, const struct err *e);
 int introspect_memory(struct super *s, struct seq *q, struct err *e);
 int introspect_memory_opened(struct super *s, struct seq *q, struct answer *a, struct err *e);
 int introspect_begin(struct super *s, struct seq *q, struct err *e);

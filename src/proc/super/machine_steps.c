@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "proc/super/introspect.h"
+#include "proto/intro.h"
 #include "proto/ring.h"
 
 #include <errno.h>
@@ -267,7 +268,8 @@ static int vmm_spawn(struct super *s, struct seq *q, struct err *e)
 	const struct watch *w = &m->watch;
 	int fds[] = { m->frame_fd, m->vmm_console_fd, m->vmm_control_fd, m->overlay_fd,
 		      m->base_fd,  w->ring_fd,        w->plan_fd };
-	int n = w->wanted && w->ring_fd >= 0 && w->plan_fd >= 0 ? 7 : 5;
+	bool hooks = w->wanted && w->way == INTRO_WAY_HOOKS && w->ring_fd >= 0 && w->plan_fd >= 0;
+	int n = hooks ? 7 : 5;
 	int r = seq_ask(s, q, &s->priv, MSG_PRIV_VMM, &x, sizeof(x), fds, n, 0, e);
 	m->vmm_asked = r == SEQ_WAIT;
 	/* The VMM holds the far ends now, and nobody else. */
@@ -283,10 +285,14 @@ static int vmm_spawned(struct super *s, struct seq *q, struct answer *a, struct 
 {
 	struct machine *m = of(q);
 	const struct priv_done *d = MSG_BODY_AS(a->m, priv_done);
-	(void)s;
 	m->vmm_pid = d->pid;
 	m->vmm_asked = false;
 	m->jail = d->jail;
+	if (m->watch.wanted && m->watch.way == INTRO_WAY_PROBES && !d->kind) {
+		struct err why;
+		err_set(&why, -ENOTSUP, "the probes could not be attached to its kernel: see the log");
+		introspect_failed(s, q, &why);
+	}
 	m->pid_fd = msg_take_fd(a->m, 0);
 	if (m->pid_fd < 0)
 		return err_set(e, -EPROTO, "priv sent no pidfd");
@@ -481,7 +487,7 @@ static int resume_op(struct super *s, struct seq *q, struct err *e)
 	{ "kill its handler", handler_kill, NULL, true },                 \
 	{ "wait for its handler's death", handler_wait, NULL, true },     \
 	{ "tidy up", tidy, NULL, true }
-enum { START_N = 19, STOP_N = 13, BOOT_N = 4 };
+enum { START_N = 20, STOP_N = 13, BOOT_N = 4 };
 
 const struct seq_step machine_port_steps[] = { PORT_STEPS, { 0 } };
 const struct seq_step machine_port_close_steps[] = {
