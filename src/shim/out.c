@@ -13,6 +13,14 @@
  * fits. Until then they stand in the ring's header, where a reader finds them
  * if no further record comes.
  *
+ * A program's write of 4 KiB to its terminal can be two hundred writes of lines and
+ * line ends to the terminal's driver, a fifth of a microsecond each; a record for
+ * each would cost as much again. So what one call of the line discipline writes is
+ * a batch: its record stays open, at the head of the ring, and is published when
+ * that call returns or waits, or when anything else is to be recorded: nobody can
+ * have seen the bytes and waited for it in vain. A kill in the middle loses the
+ * record of a write that had not returned.
+ *
  * One writer at a time: the guest's interrupts (host signals that User Mode Linux
  * defers by a variable) are off from out_begin to out_end. No state is held
  * elsewhere: the guest restarts by executing its kernel anew, and the next life
@@ -37,6 +45,13 @@ static struct {
 	uint32_t size;
 	struct ring_entry *entry; /* between out_begin and out_end */
 	bool running;             /* the guest's kernel does: there are tasks */
+
+	word batch; /* the task that is in one; 0 = none */
+	bool open;  /* a batch's record, begun and not ended: */
+	bool appending;
+	struct out tty;
+	word from;
+	size_t used; /* of its data */
 } ring;
 
 bool out_open(int fd)
@@ -169,12 +184,32 @@ static void who(struct hook_rec *r)
 	}
 }
 
+static void end(size_t used)
+{
+	struct ring_entry *e = ring.entry;
+	e->len = (uint32_t)(sizeof(*e) + sizeof(struct hook_rec) + used);
+	e->seq = ++ring.seq;
+	publish(e);
+}
+
+static void close_batch(void)
+{
+	if (ring.open) {
+		ring.open = false;
+		ring.tty.rec->ret = (int32_t)(ring.used - sizeof(struct hook_tty));
+		end(ring.used);
+	}
+}
+
 bool out_begin(struct out *o, enum hook_type type, size_t least, size_t most)
 {
 	const size_t fixed = sizeof(struct ring_entry) + sizeof(struct hook_rec);
 	o->irq = ring.running ? set_signals(0) : 0;
+	bool nested = ring.appending; /* by an interrupt, where none of the hooked functions runs */
+	if (!nested)
+		close_batch();
 	uint64_t now = host_time();
-	struct ring_entry *e = tell_loss(now) ? reserve(fixed + most) : NULL;
+	struct ring_entry *e = !nested && tell_loss(now) ? reserve(fixed + most) : NULL;
 	if (!e) {
 		set_lost(ring.lost_entries + 1, ring.lost_bytes + sizeof(struct hook_rec) + least);
 		if (ring.running)
@@ -196,12 +231,78 @@ bool out_begin(struct out *o, enum hook_type type, size_t least, size_t most)
 
 void out_end(struct out *o, size_t used)
 {
-	struct ring_entry *e = ring.entry;
-	e->len = (uint32_t)(sizeof(*e) + sizeof(struct hook_rec) + used);
-	e->seq = ++ring.seq;
-	publish(e);
+	end(used);
 	if (ring.running)
 		set_signals(o->irq);
+}
+
+bool out_append(word from, const uint8_t *p, size_t n)
+{
+	if (!ring.open || ring.from != from || n > ring.tty.room - ring.used || ring.batch != current_task())
+		return false;
+	ring.appending = true;
+	atomic_signal_fence(memory_order_seq_cst);
+	memcpy(ring.tty.data + ring.used, p, n);
+	ring.used += n;
+	atomic_signal_fence(memory_order_seq_cst);
+	ring.appending = false;
+	return true;
+}
+
+/* One record; n is at most what one takes. */
+static void put(word from, const struct hook_tty *h, const uint8_t *p, size_t n)
+{
+	size_t used = sizeof(*h) + n;
+	struct out o;
+	/* Room for more, if there is plenty. */
+	bool batch = ring.batch == current_task() &&
+		     ring.head - atomic_load_explicit(&ring.shm->tail, memory_order_relaxed) < ring.size / 2;
+	if (!out_begin(&o, HOOK_TTY, used, batch ? HOOK_DATA_MAX : used))
+		return;
+	o.rec->ret = (int32_t)n;
+	memcpy(o.data, h, sizeof(*h));
+	memcpy(o.data + sizeof(*h), p, n);
+	if (!batch) {
+		out_end(&o, used);
+		return;
+	}
+	ring.open = true;
+	ring.tty = o;
+	ring.from = from;
+	ring.used = used;
+	set_signals(o.irq);
+}
+
+void out_tty(word from, uint32_t tty, uint32_t dir, const uint8_t *p, size_t n)
+{
+	const struct hook_tty h = { tty, dir };
+	const size_t max = HOOK_DATA_MAX - sizeof(h);
+	while (n) {
+		size_t part = n < max ? n : max;
+		put(from, &h, p, part);
+		p += part;
+		n -= part;
+	}
+}
+
+void out_batch_begin(void)
+{
+	ring.batch = current_task();
+}
+
+void out_batch_end(void)
+{
+	out_flush();
+	ring.batch = 0;
+}
+
+void out_flush(void)
+{
+	if (!ring.open)
+		return;
+	int irq = set_signals(0);
+	close_batch();
+	set_signals(irq);
 }
 
 void out_hello(uint64_t placed, uint64_t absent)

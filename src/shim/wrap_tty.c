@@ -12,29 +12,13 @@
  * its output. Its input is recorded where the line discipline takes it; ptys
  * come by there as well and are left out. What is typed is echoed before that
  * function returns, so the echo stands before the key.
+ *
+ * Both, what a program writes and what is echoed, are batches (out.c).
  */
 #include "shim/out.h"
 #include "shim/wrap.h"
 
 #include <string.h>
-
-static void tty_bytes(uint32_t tty, uint32_t dir, const uint8_t *p, size_t n)
-{
-	const size_t max = HOOK_DATA_MAX - sizeof(struct hook_tty);
-	while (n) {
-		size_t part = n < max ? n : max, used = sizeof(struct hook_tty) + part;
-		struct out o;
-		if (out_begin(&o, HOOK_TTY, used, used)) {
-			struct hook_tty h = { tty, dir };
-			o.rec->ret = (int32_t)part;
-			memcpy(o.data, &h, sizeof(h));
-			memcpy(o.data + sizeof(h), p, part);
-			out_end(&o, used);
-		}
-		p += part;
-		n -= part;
-	}
-}
 
 WRAP(PTY_WRITE)
 {
@@ -43,31 +27,61 @@ WRAP(PTY_WRITE)
 #ifdef MUTANT_SHIM_TTY_ASKED
 	took = (int32_t)c;
 #endif
+	if (took <= 0 || out_append(a, (const uint8_t *)b, (size_t)took))
+		return ret;
 	bool master;
 	uint32_t id = tty_id(a, &master);
-	if (took > 0 && id)
-		tty_bytes(id, master ? 0 : 1, (const uint8_t *)b, (size_t)took);
+	if (id)
+		out_tty(a, id, master ? 0 : 1, (const uint8_t *)b, (size_t)took);
 	return ret;
 }
 
 WRAP(LINE_WRITE)
 {
 	word ret = CALL_ORIG(LINE_WRITE, a, b, c, d);
+	if ((int32_t)ret <= 0 || out_append(a, (const uint8_t *)b, (size_t)(int32_t)ret))
+		return ret;
 	bool master;
 	uint32_t id = tty_id(a, &master);
-	if ((int32_t)ret > 0 && id)
-		tty_bytes(id, 1, (const uint8_t *)b, (size_t)(int32_t)ret);
+	if (id)
+		out_tty(a, id, 1, (const uint8_t *)b, (size_t)(int32_t)ret);
 	return ret;
+}
+
+/* No batch without the hook that ends it before its task waits. */
+static bool batches(void)
+{
+	return hook_orig[HOOK_SITE_SLEEP];
 }
 
 WRAP(LINE_READ)
 {
+	if (batches())
+		out_batch_begin();
 	word ret = CALL_ORIG(LINE_READ, a, b, c, d);
+	out_batch_end();
 	bool master;
 	uint32_t id = tty_id(a, &master);
 	if ((int32_t)ret > 0 && (HOOK_TTY_KIND(id) == HOOK_TTY_SERIAL || HOOK_TTY_KIND(id) == HOOK_TTY_CONSOLE))
-		tty_bytes(id, 0, (const uint8_t *)b, (size_t)(int32_t)ret);
+		out_tty(a, id, 0, (const uint8_t *)b, (size_t)(int32_t)ret);
 	return ret;
+}
+
+WRAP(TTY_BATCH)
+{
+	if (batches())
+		out_batch_begin();
+	word ret = CALL_ORIG(TTY_BATCH, a, b, c, d);
+	out_batch_end();
+	return ret;
+}
+
+WRAP(SLEEP)
+{
+#ifndef MUTANT_SHIM_HOLDS_BACK
+	out_flush();
+#endif
+	return CALL_ORIG(SLEEP, a, b, c, d);
 }
 
 /* (tty, struct winsize: rows, columns, two more) */

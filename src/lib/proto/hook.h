@@ -122,8 +122,9 @@ struct hook_socket {
 	X(CRED, "commit_creds")                                                                                        \
 	X(UNIX_READ, "unix_stream_read_actor")                                                                         \
 	X(MNT_WRITE, "mnt_want_write") /* (mnt): before rename, unlink, rmdir, which are not told the mount */         \
-	X(KERNEL_READ,                                                                                                 \
-	  "copy_from_kernel_nofault") /* /dev/mem, /proc/kcore, bpf(2): the shim shows them what it replaced */
+	X(TTY_BATCH, "n_tty_write")    /* one write(2) of a program may be many of its terminal's: one record */       \
+	X(SLEEP, "wait_woken")         /* whoever waits in there has said all */                                       \
+	X(KERNEL_READ, "copy_from_kernel_nofault") /* /dev/mem, /proc/kcore: the shim shows them what it replaced */
 
 enum hook_site {
 #define X(name, fn) HOOK_SITE_##name,

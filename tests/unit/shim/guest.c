@@ -119,6 +119,18 @@ static void stream(const char *name, size_t n, bool writer_is_master, bool raw)
 	printf("= %s %llu %016llx %d\n", name, (unsigned long long)total, (unsigned long long)h, st);
 }
 
+/* Writes to a console that nobody reads: the last write is taken in part, and
+ * nothing else happens. */
+static void hold(void)
+{
+	char buf[STREAM_HOLD];
+	memset(buf, 'x', sizeof(buf));
+	for (int i = 0; i < STREAM_HOLDS; i++)
+		if (write(1, buf, sizeof(buf)) != sizeof(buf))
+			printf("short\n");
+	printf("\n= hold 0\n");
+}
+
 /* ---- programs ---- */
 
 static int run(const char *path, char *const argv[], int fd)
@@ -322,7 +334,7 @@ static void shell(const char *cmd)
 
 /* ---- measurements: microseconds ---- */
 
-static void time_tty(size_t lines)
+static void time_tty(const char *name, size_t lines, int buffering)
 {
 	int m, s;
 	pair(&m, &s, false);
@@ -330,7 +342,7 @@ static void time_tty(size_t lines)
 	if (pid == 0) {
 		close(m);
 		FILE *f = fdopen(s, "w");
-		setvbuf(f, NULL, _IOFBF, 4096); /* as seq(1) does on any output but a terminal, and cat(1) of a file */
+		setvbuf(f, NULL, buffering, 4096);
 		for (size_t i = 1; i <= lines; i++)
 			fprintf(f, "%zu\n", i);
 		fclose(f);
@@ -342,7 +354,7 @@ static void time_tty(size_t lines)
 	uint64_t took = now_us() - begin;
 	wait_for(pid);
 	close(m);
-	printf("= time-tty %llu %llu\n", (unsigned long long)took, (unsigned long long)total);
+	printf("= %s %llu %llu\n", name, (unsigned long long)took, (unsigned long long)total);
 }
 
 static void time_fork(size_t n)
@@ -365,6 +377,8 @@ static bool command(char *line)
 		stream("cooked", n, false, false);
 	else if (!strcmp(line, "paste"))
 		stream("paste", n, true, true);
+	else if (!strcmp(line, "hold"))
+		hold();
 	else if (!strcmp(line, "programs"))
 		programs();
 	else if (!strcmp(line, "processes"))
@@ -386,7 +400,9 @@ static bool command(char *line)
 	else if (!strcmp(line, "sh"))
 		shell(arg);
 	else if (!strcmp(line, "time-tty"))
-		time_tty(n);
+		time_tty(line, n, _IOFBF);
+	else if (!strcmp(line, "time-lines"))
+		time_tty(line, n, _IOLBF);
 	else if (!strcmp(line, "time-fork"))
 		time_fork(n);
 	else if (!strcmp(line, "restart"))

@@ -144,9 +144,12 @@ void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
 			fail("ring");
 	}
 	/* A disk of its own rather than an overlay: making those is the handler's business. */
-	if (RUN("cp", "--sparse=always", "base", "disk"))
+	static int machines;
+	char name[32];
+	snprintf(name, sizeof(name), "disk%d", machines++);
+	if (RUN("cp", "--sparse=always", "base", name))
 		fail("disk");
-	int disk = open("disk", O_RDWR | O_CLOEXEC);
+	int disk = open(name, O_RDWR | O_CLOEXEC);
 	if (disk < 0 || fchown(disk, JAIL_UID, JAIL_UID) < 0)
 		fail("disk");
 	struct priv_vmm v = { .memory = 96u << 20, .cpus = 1, .mac = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 } };
@@ -176,6 +179,7 @@ void machine_boot(struct machine *m, bool hooks, uint32_t ring_size)
 	m->pid = j.pid;
 	if (probes && probe_attach(m->probe, j.pid, &e) < 0)
 		bail(&e);
+	unlink(name);
 	m->console = co[0];
 	close(j.pidfd), close(disk);
 	for (int i = 0; i < 5; i++)

@@ -25,7 +25,7 @@ struct machine {
 	pid_t pid;
 	int console;
 	bool hooks;
-	char text[1 << 18]; /* the console's output */
+	char text[1 << 20]; /* the console's output */
 	size_t len, seen;
 	struct ring_reader ring;
 	bool reading; /* the ring */

@@ -12,6 +12,9 @@
 #define STREAM_ARGS 100
 #define STREAM_ARG_SIZE 1023u /* 100 kB with the zeros */
 
+#define STREAM_HOLD 999 /* bytes a write */
+#define STREAM_HOLDS 500
+
 static inline uint32_t stream_next(uint32_t *seed)
 {
 	*seed ^= *seed << 13;

@@ -73,10 +73,12 @@ static void test_hello(void **state)
 	uint64_t placed, absent, all = (UINT64_C(1) << HOOK_SITE_COUNT) - 1;
 	assert_true(m.n > 0);
 	if (m.probe) {
-		/* What stands at a probe is the host's affair: nothing to hide there. */
+		/* What stands at a probe is the host's affair: nothing to hide there; nor are there batches. */
+		const uint64_t ours = UINT64_C(1) << HOOK_SITE_KERNEL_READ | UINT64_C(1) << HOOK_SITE_TTY_BATCH |
+				      UINT64_C(1) << HOOK_SITE_SLEEP;
 		placed = probe_placed(m.probe);
-		absent = probe_absent(m.probe) & ~(UINT64_C(1) << HOOK_SITE_KERNEL_READ);
-		all &= ~(UINT64_C(1) << HOOK_SITE_KERNEL_READ);
+		absent = probe_absent(m.probe) & ~ours;
+		all &= ~ours;
 	} else {
 		assert_int_equal(m.rec[0].h.type, HOOK_HELLO);
 		assert_int_equal(m.rec[0].n, 24);
@@ -157,6 +159,41 @@ static void test_paste(void **state)
 	check_stream("paste", 0, 1 << 20, 0);
 }
 
+static uint64_t shown_x(void)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < m.n; i++)
+		for (uint32_t k = sizeof(struct hook_tty); m.rec[i].h.type == HOOK_TTY && k < m.rec[i].n; k++)
+			sum += m.rec[i].data[k] == 'x';
+	return sum;
+}
+
+/* What a program has written is told when it waits, not when it goes on. */
+static void test_waiting_writer(void **state)
+{
+	(void)state;
+	m.len = 0;
+	m.text[0] = 0;
+	assert_int_equal(send(m.console, "hold\n", 5, 0), 5);
+	for (int i = 0; i < 70; i++) {
+		usleep(10000);
+		machine_collect(&m);
+	}
+	uint64_t told = shown_x();
+	assert_true(told > 0 && told < STREAM_HOLD * STREAM_HOLDS);
+	assert_int_not_equal(told % STREAM_HOLD, 0);
+	machine_wait(&m, "hold", 10);
+	assert_int_equal(shown_x(), STREAM_HOLD * STREAM_HOLDS);
+}
+
+static bool is_told(const char *text)
+{
+	for (size_t i = 0; i < m.n; i++)
+		if (m.rec[i].h.type == HOOK_TTY && strstr((char *)m.rec[i].data + sizeof(struct hook_tty), text))
+			return true;
+	return false;
+}
+
 /* What we typed on the console, and what it showed. */
 static void test_serial(void **state)
 {
@@ -165,6 +202,11 @@ static void test_serial(void **state)
 	char in[256] = "", out[1024] = "";
 	size_t ni = 0, no = 0;
 	machine_ask(&m, 5, "%.*s", (int)sizeof(typed) - 2, typed);
+	/* A record follows what it tells: wait for the last one. */
+	for (int i = 0; i < 100 && !is_told("= sh 0\n"); i++) {
+		usleep(10000);
+		machine_collect(&m);
+	}
 	for (size_t i = 0; i < m.n; i++) {
 		struct record *r = &m.rec[i];
 		struct hook_tty t;
@@ -491,6 +533,7 @@ static void test_full_ring(void **state)
 	uint64_t untold = atomic_load(&m.ring.shm->lost_entries);
 	assert_true(untold > 0);
 	m.reading = true;
+	machine_collect(&m);
 	machine_ask(&m, 10, "files");
 	assert_true(m.notes > notes);
 	assert_int_equal(atomic_load(&m.ring.shm->lost_entries), 0);
@@ -534,6 +577,7 @@ int main(void)
 		T(test_output),
 		T(test_cooked_output),
 		T(test_paste),
+		T(test_waiting_writer),
 		T(test_serial),
 		T(test_programs),
 		T(test_processes),
