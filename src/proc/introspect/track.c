@@ -132,11 +132,13 @@ static struct conn *handed_over(struct track *t, const struct proc *p)
 	return c;
 }
 
-static void inherit(struct track *t, struct proc *child, struct proc *parent)
+/* forked: the fork itself was seen, so that it is the same program. */
+static void inherit(struct track *t, struct proc *child, struct proc *parent, bool forked)
 {
 	struct conn *c = handed_over(t, parent);
 	memcpy(child->comm, parent->comm, sizeof(child->comm));
-	memcpy(child->exe, parent->exe, sizeof(child->exe));
+	if (forked)
+		memcpy(child->exe, parent->exe, sizeof(child->exe));
 	child->tty = parent->tty;
 	child->uid = parent->uid;
 	child->conn = c ? parent->accepted : parent->conn;
@@ -156,10 +158,8 @@ static struct proc *first_seen(struct track *t, const struct fact *f)
 {
 	struct proc *p = procs_add(&t->procs, f->tgid, f->ppid);
 	struct proc *parent = f->ppid != f->tgid ? procs_find(&t->procs, f->ppid) : NULL;
-	if (parent) {
-		inherit(t, p, parent);
-		p->exe[0] = 0;
-	}
+	if (parent)
+		inherit(t, p, parent, false);
 	return p;
 }
 
@@ -213,7 +213,7 @@ static void on_fork(struct track *t)
 		return;
 	struct proc *child = procs_add(&t->procs, f->fork.tgid, f->tgid);
 	if (t->p->tgid == f->tgid)
-		inherit(t, child, t->p);
+		inherit(t, child, t->p, true);
 }
 
 static void on_exits(struct track *t)
