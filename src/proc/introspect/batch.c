@@ -73,8 +73,14 @@ bool batch_flush(struct batches *o)
 void batch_record(void *out, const struct intro_rec *rec, size_t n)
 {
 	struct batches *o = out;
-	if (o->last->n + n > BATCH_BYTES && !batch_flush(o) && add(o) < 0)
-		o->error = -ENOMEM;
+	if (o->last->n + n > BATCH_BYTES && !batch_flush(o)) {
+#ifdef MUTANT_INTRO_DROP_WHEN_FULL
+		o->last->n = o->last->msg.head.n = 0;
+#else
+		if (add(o) < 0)
+			o->error = -ENOMEM;
+#endif
+	}
 	if (o->error)
 		return;
 	memcpy(o->last->msg.records + o->last->n, rec, n);

@@ -117,6 +117,10 @@ static void bind(struct track *t, struct tty *x, uint32_t id, struct ref session
 {
 	if (ref_same(x->session, session))
 		return;
+#ifdef MUTANT_TTY_KEEPS_SESSION
+	if (sessions_get(&t->sessions, x->session))
+		return;
+#endif
 	flush(t, id, x);
 	tty_bind(x, session);
 }
