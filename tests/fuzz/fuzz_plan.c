@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct kallsyms k;
 	static struct kallsyms_symbol sym;
 	struct err e = { 0 };
-	struct slice file = slice_of(data, size), code = slice_head(file, 4096);
+	struct slice file = slice_of(data, size), code = file;
 	int r = guest_plan_read(file, &plan, &e);
 	if (r == 0)
 		must(guest_plan_check(&plan, sizeof(plan), &e) == 0);
@@ -36,6 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			must(memchr(sym.name, 0, sizeof(sym.name)) != NULL);
 		must(n <= k.count);
 	}
+	/* Where the seeds have their functions. */
+	slice_skip(&code, 0x1000);
+	code = slice_head(code, 512);
 	while (code.n) {
 		struct insn i;
 		if (!insn_decode(code, &i)) {
