@@ -135,7 +135,7 @@ void verify_seal(struct verify *v, const char *journal, const struct verify_reco
 	bool start = r->type == VJ_SEAL && r->payload.n > 4 && (r->payload.p[4] & VF_START);
 	if (k->ended && r->type != VJ_HEAD)
 		wrong(v, journal, r, "stands behind the end of its journal file");
-	if (k->before == VJ_HEAD && !start && !k->footer)
+	if (k->before == VJ_HEAD && r->type != VJ_HEAD && !start && !k->footer)
 		wrong(v, journal, r, "begins a journal file, and the one before it has no seal at its end");
 	times(v, journal, r);
 	if (r->type == VJ_HEAD)

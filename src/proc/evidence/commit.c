@@ -133,6 +133,8 @@ static int commit(struct store *s, uint64_t now)
 	if (seal_commit(s, s->snapshot, b.n, now) < 0 || store_flush(s) < 0 ||
 	    sync_fd(s, s->journal.seg->fd, s->journal.seg->name) < 0)
 		return s->failed;
+	s->anchor = s->chain;
+	s->anchor_ns = now;
 	if (left)
 		return 0;
 	s->covered = covered;

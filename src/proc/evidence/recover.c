@@ -34,7 +34,7 @@ struct known {
 	uint32_t id;
 	char name[STORE_NAME];
 	bool closed, removed, found, unnamed;
-	uint64_t size, committed, when;
+	uint64_t size, committed, when, seq;
 	uint8_t hash[JOURNAL_HASH], committed_hash[JOURNAL_HASH];
 };
 
@@ -57,8 +57,8 @@ struct recovery {
 	unsigned n, cap;
 	struct finding *findings;
 	unsigned nfindings, capfindings;
-	uint64_t hashed; /* bytes of closed files */
-	bool begun;      /* a journal file was read */
+	uint64_t last; /* ns, of the last record that was read */
+	bool begun;    /* a journal file was read */
 	bool oom;
 };
 
@@ -162,7 +162,11 @@ static void apply(struct store *s, struct recovery *r, const struct journal_reco
 		memcpy(k->name, p.p, p.n);
 		k->closed = true;
 		k->size = size;
-		k->when = rec->ns;
+		/* Said again, it is not closed later. */
+		if (!k->when || !(flags & J_CLOSE_AGAIN)) {
+			k->when = rec->ns;
+			k->seq = rec->seq;
+		}
 		memcpy(k->hash, hash.p, JOURNAL_HASH);
 		/* Closed by recovery or as a journal: synced before it was said. */
 		if (flags & (J_CLOSE_RECOVERED | J_CLOSE_AGAIN) || !strncmp(k->name, "journal/", 8)) {
@@ -176,8 +180,13 @@ static void apply(struct store *s, struct recovery *r, const struct journal_reco
 		p = slice_head(p, sizeof(name) - 1);
 		memcpy(name, p.p, p.n);
 		k = by_name(r, name);
-		if (k)
+		if (!k) /* named only in journal files that were removed, too */
+			k = add_known(r, 0, slice_of(name, strlen(name)));
+		if (k) {
 			k->removed = true;
+			k->size = size;
+			memcpy(k->hash, hash.p, JOURNAL_HASH);
+		}
 		break;
 	case J_COMMIT:
 		apply_commit(r, p);
@@ -230,20 +239,24 @@ static bool cut(struct store *s, const char *name, uint64_t size)
 	int fd = openat(s->dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	bool ok = ftruncate(fd, (off_t)size) == 0 && s->io.fdatasync(fd) == 0;
+	bool ok = ftruncate(fd, (off_t)size) == 0;
+	if (ok && s->io.fdatasync(fd) < 0)
+		store_fail(s, -errno, "sync", name);
 	close(fd);
 	return ok;
 }
 
-static void read_journal(struct store *s, struct recovery *r, const char *name)
+/* False if nothing is left of it. */
+static bool read_journal(struct store *s, struct recovery *r, const char *name)
 {
 	struct slice file, rest;
 	struct journal_record rec;
 	struct journal_chain chain;
 	uint32_t number;
+	bool damaged = false;
 	if (!map_file(s, name, &file)) {
 		find(r, J_ALARM, name, 0, "journal cannot be read");
-		return;
+		return true;
 	}
 	rest = file;
 	if (journal_take_head(&chain, &rest, &rec, &number)) {
@@ -262,6 +275,8 @@ static void read_journal(struct store *s, struct recovery *r, const char *name)
 			apply(s, r, &rec);
 			seal_replay(s, &rec);
 		}
+		if (rec.ns > r->last)
+			r->last = rec.ns;
 	}
 	size_t good = file.n - rest.n;
 #ifdef MUTANT_RECOVER_CUT_DAMAGE
@@ -272,13 +287,17 @@ static void read_journal(struct store *s, struct recovery *r, const char *name)
 		char text[160];
 		snprintf(text, sizeof(text), "journal is damaged at byte %zu, below a commit", good);
 		find(r, J_ALARM, name, good, text);
+		damaged = true;
 	} else if (rest.n) {
-		if (cut(s, name, good))
+		damaged = !cut(s, name, good);
+		if (!damaged)
 			find(r, J_RECOVER, name, rest.n, "");
 		else
 			find(r, J_ALARM, name, rest.n, "broken tail of the journal could not be cut off");
 	}
 	unmap(file);
+	/* Not even its HEAD was written: it never was one, and its number is free. */
+	return good || damaged || unlinkat(s->dirfd, name, 0) < 0;
 }
 
 static int by_text(const void *a, const void *b)
@@ -341,48 +360,6 @@ static void hash_of(struct slice f, uint8_t out[JOURNAL_HASH])
 	crypto_generichash(out, JOURNAL_HASH, f.p, f.n, NULL, 0);
 }
 
-/* "console/web.000007.log" -> 7 and "console/web.log"; 0 and the same name if
- * there is no number in it. "packets/000007.pcapng" -> 7 and "packets/". */
-static uint32_t split_name(const char *name, char open_name[STORE_NAME])
-{
-	const char *file = strchr(name, '/'), *p, *end;
-	snprintf(open_name, STORE_NAME, "%s", name);
-	if (!file)
-		return 0;
-	p = ++file;
-	if (!strncmp(name, "console/", 8) || !strncmp(name, "sessions/", 9)) {
-		p = strchr(file, '.');
-		if (!p || p[1] < '0' || p[1] > '9')
-			return 0;
-		p++;
-	}
-	char *after;
-	if (*p < '0' || *p > '9')
-		return 0;
-	unsigned long v = strtoul(p, &after, 10);
-	end = after;
-	if (p == file) /* a series of its own folder: packets, events, config */
-		snprintf(open_name, STORE_NAME, "%.*s", (int)(file - name), name);
-	else if (*end == '.')
-		snprintf(open_name, STORE_NAME, "%.*s%s", (int)(p - 1 - name), name, end);
-	else
-		return 0;
-	return v > 99999999 ? 0 : (uint32_t)v;
-}
-
-/* The highest number of a series that any record tells of; all: or a file has. */
-static uint32_t highest(const struct recovery *r, const char *series, bool all)
-{
-	char other[STORE_NAME];
-	uint32_t top = 0;
-	for (unsigned i = 0; i < r->n; i++) {
-		uint32_t v = split_name(r->known[i].name, other);
-		if (v > top && (all || !r->known[i].unnamed) && !strcmp(other, series))
-			top = v;
-	}
-	return top;
-}
-
 static bool is_current(const char *name)
 {
 	return !strncmp(name, "console/", 8) || !strncmp(name, "sessions/", 9);
@@ -392,25 +369,25 @@ static bool is_current(const char *name)
 static bool plausible(const struct store *s, const struct recovery *r, const char *name)
 {
 	char series[STORE_NAME];
-	uint32_t number = split_name(name, series);
+	uint32_t number = name_split(name, series);
 #ifdef MUTANT_RECOVER_TAKE_FOREIGN
 	return true;
 #endif
 	if (s->keys.ended || !r->begun)
 		return false;
-	return number ? number > highest(r, series, false) : is_current(name);
+	return number ? number > name_last(s, series) : is_current(name);
 }
 
 /* An open file of a process that is no more gets the name of a closed one: a
  * number above all that the series ever had, as far as the journal tells. */
-static void final_name(struct store *s, struct recovery *r, struct known *k)
+static void final_name(struct store *s, struct known *k)
 {
 	char series[STORE_NAME], name[STORE_NAME];
 	struct stat st;
-	if (!is_current(k->name) || split_name(k->name, series))
+	if (!is_current(k->name) || name_split(k->name, series))
 		return;
 	const char *ext = strchr(k->name, '.');
-	uint32_t number = highest(r, series, true);
+	uint32_t number = name_last(s, series);
 	do {
 		if (!ext || snprintf(name, sizeof(name), "%.*s.%06u%s", (int)(ext - k->name), k->name, ++number, ext) >=
 				(int)sizeof(name))
@@ -427,10 +404,10 @@ static void final_name(struct store *s, struct recovery *r, struct known *k)
 static void renamed(struct store *s, struct recovery *r, const char *name)
 {
 	char open_name[STORE_NAME];
-	struct stat st;
 	struct slice f, head;
 	uint8_t hash[JOURNAL_HASH];
-	if (!split_name(name, open_name) || !is_current(name) || by_name(r, name))
+	uint32_t number = name_split(name, open_name);
+	if (!number || !is_current(name) || by_name(r, name))
 		return;
 	struct known *k = by_name(r, open_name);
 	if (!k || k->closed || !map_file(s, name, &f))
@@ -440,7 +417,7 @@ static void renamed(struct store *s, struct recovery *r, const char *name)
 		hash_of(head, hash);
 		same = !memcmp(hash, k->committed_hash, JOURNAL_HASH);
 	} else if (same) {
-		same = fstatat(s->dirfd, open_name, &st, AT_SYMLINK_NOFOLLOW) < 0;
+		same = number > name_last(s, open_name);
 	}
 	unmap(f);
 	if (same)
@@ -493,7 +470,7 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 		}
 	}
 	hash_of(f, hash);
-	final_name(s, r, k);
+	final_name(s, k);
 	sync_file(s, k->name);
 	struct finding *c = find(r, J_CLOSE, k->name, f.n, "");
 	if (c) {
@@ -503,6 +480,23 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 	}
 	s->total += f.n;
 	unmap(f);
+}
+
+/* The process died between the record and the unlink. False if it is not that file. */
+static bool unlink_removed(struct store *s, const struct known *k)
+{
+	struct slice f;
+	uint8_t hash[JOURNAL_HASH];
+	if (!map_file(s, k->name, &f))
+		return false;
+	hash_of(f, hash);
+	bool same = f.n == k->size && !memcmp(hash, k->hash, JOURNAL_HASH);
+	unmap(f);
+	if (!same || unlinkat(s->dirfd, k->name, 0) < 0)
+		return false;
+	/* It must not come back when the record of its removal is gone. */
+	store_sync_folder(s, k->name);
+	return true;
 }
 
 static void check_file(struct store *s, struct recovery *r, const char *name)
@@ -519,10 +513,14 @@ static void check_file(struct store *s, struct recovery *r, const char *name)
 	if (!k || fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return;
 	k->found = true;
-	if (k->removed) {
-		/* The process died between the record and the unlink. */
-		unlinkat(s->dirfd, name, 0);
+	if (k->removed && unlink_removed(s, k))
 		return;
+	if (k->removed) {
+		find(r, J_ALARM, name, 0, "was removed on record, and another file of that name is here");
+		k = add_known(r, ++s->last_id, slice_of(name, strlen(name)));
+		if (!k)
+			return;
+		k->found = k->unnamed = true;
 	}
 	if (!k->closed || k->committed != k->size) {
 		close_leftover(s, r, k);
@@ -530,29 +528,45 @@ static void check_file(struct store *s, struct recovery *r, const char *name)
 	}
 	if ((uint64_t)st.st_size != k->size)
 		find(r, J_ALARM, name, (uint64_t)st.st_size, "closed file changed its size");
-	else if (r->hashed + k->size <= RECOVER_HASH_BYTES) {
-		struct slice f;
-		uint8_t hash[JOURNAL_HASH];
-		r->hashed += k->size;
-		if (!map_file(s, name, &f)) {
-			find(r, J_ALARM, name, k->size, "closed file cannot be read");
-		} else {
-			hash_of(f, hash);
-			if (memcmp(hash, k->hash, JOURNAL_HASH) != 0)
-				find(r, J_ALARM, name, k->size, "closed file was changed");
-			unmap(f);
-		}
-	}
 	s->total += (uint64_t)st.st_size;
 	struct kept *kept = store_keep(s, name, k->id, (uint64_t)st.st_size, k->when, k->hash);
-	if (kept)
+	if (kept) {
 		kept->committed = true;
+		kept->seq = k->seq;
+	}
 }
 
 static int compare_closed(const void *a, const void *b)
 {
 	const struct kept *x = a, *y = b;
-	return x->closed < y->closed ? -1 : x->closed > y->closed;
+	if (x->seq != y->seq)
+		return x->seq < y->seq ? -1 : 1;
+	/* A file whose CLOSE is the last record of a journal file is older than that. */
+	bool jx = !strncmp(x->name, "journal/", 8), jy = !strncmp(y->name, "journal/", 8);
+	return jx != jy ? jx - jy : strcmp(x->name, y->name);
+}
+
+static void check_closed(struct store *s, struct recovery *r)
+{
+	uint64_t left = RECOVER_HASH_BYTES;
+	for (unsigned i = s->nkept; i-- > 0;) {
+		const struct kept *k = &s->kept[i];
+		struct slice f;
+		uint8_t hash[JOURNAL_HASH];
+		if (!strncmp(k->name, "journal/", 8))
+			continue;
+		if (k->size > left)
+			return;
+		left -= k->size;
+		if (!map_file(s, k->name, &f)) {
+			find(r, J_ALARM, k->name, k->size, "closed file cannot be read");
+			continue;
+		}
+		hash_of(f, hash);
+		if (f.n == k->size && memcmp(hash, k->hash, JOURNAL_HASH) != 0)
+			find(r, J_ALARM, k->name, k->size, "closed file was changed");
+		unmap(f);
+	}
 }
 
 int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct err *e)
@@ -563,30 +577,32 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 		return err_set(e, -ENOMEM, "out of memory");
 	char **names = list(s, "journal", &n);
 	for (unsigned i = 0; i < n; i++) {
-		read_journal(s, r, names[i]);
-		if (i + 1 == n && sync_file(s, names[i]) == 0)
+		bool there = read_journal(s, r, names[i]);
+		if (i + 1 == n && there)
+			sync_file(s, names[i]);
+		if (i + 1 == n)
 			store_sync_dir(s, "journal");
-		struct stat st;
 		struct slice f;
 		uint8_t hash[JOURNAL_HASH];
-		if (fstatat(s->dirfd, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 || !map_file(s, names[i], &f))
+		if (!map_file(s, names[i], &f))
 			continue;
 		hash_of(f, hash);
-		struct kept *k = store_keep(s, names[i], 0, f.n, now, hash);
-		if (k) {
+		struct kept *k = store_keep(s, names[i], 0, f.n, r->last ? r->last : now, hash);
+		if (k)
 			k->committed = true;
-			k->closed = (uint64_t)st.st_mtim.tv_sec * EV_SEC;
-		}
 		s->total += f.n;
 		unmap(f);
 	}
 	free_list(names, n);
+	for (unsigned i = 0; i < r->n; i++)
+		r->oom |= name_note(s, r->known[i].name) < 0;
 	for (const char *const *d = store_folders; *d; d++) {
 		names = list(s, *d, &n);
 		for (unsigned i = 0; i < n; i++)
 			renamed(s, r, names[i]);
-		/* The newest first: of those the hash is looked at. */
-		for (unsigned i = n; i-- > 0;)
+		/* In the order of their numbers, so that those that are found are told
+		 * in it: a crash in between leaves the highest for the next start. */
+		for (unsigned i = 0; i < n; i++)
 			check_file(s, r, names[i]);
 		free_list(names, n);
 	}
@@ -596,8 +612,11 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 		if (!k->found && !k->removed && !journal && (k->committed || k->closed))
 			find(r, J_ALARM, k->name, k->committed, "file is gone");
 	}
+	for (unsigned i = 0; i < r->n; i++)
+		r->oom |= name_note(s, r->known[i].name) < 0;
 	if (s->nkept)
 		qsort(s->kept, s->nkept, sizeof(*s->kept), compare_closed);
+	check_closed(s, r);
 	if (s->failed && !r->oom) {
 		recover_free(r);
 		return err_set(e, s->failed, "%s", s->why.text);
@@ -657,28 +676,4 @@ void recover_free(struct recovery *r)
 	free(r->known);
 	free(r->findings);
 	free(r);
-}
-
-/* "BASE/000012EXT" or "BASE.000012EXT" -> 12; 0 if it is not of that series. */
-static uint32_t number_of(const char *name, const char *base, const char *ext, bool current)
-{
-	size_t n = strlen(base);
-	if (strncmp(name, base, n) != 0 || name[n] != (current ? '.' : '/'))
-		return 0;
-	uint32_t v = 0;
-	const char *p = name + n + 1;
-	for (; *p >= '0' && *p <= '9' && v < 100000000; p++)
-		v = v * 10 + (uint32_t)(*p - '0');
-	return *ext && strcmp(p, ext) != 0 ? 0 : v;
-}
-
-uint32_t store_last_number(const struct store *s, const char *base, const char *ext, bool current)
-{
-	uint32_t last = 0;
-	for (unsigned i = 0; i < s->nkept; i++) {
-		uint32_t v = number_of(s->kept[i].name, base, ext, current);
-		if (v > last)
-			last = v;
-	}
-	return last;
 }

@@ -4,6 +4,10 @@
  * whose CLOSE record is not committed yet, and the kept configuration never do.
  * The REMOVE record, with the file's size and hash, is committed before the
  * file is unlinked: what is missing later can be told from what was stolen.
+ *
+ * Oldest is what was closed first by the order of the records, not by the clock,
+ * and nothing goes before its elders: no file outlives the journal file that
+ * tells of it, and the chain can be followed from the first journal file left.
  */
 #include "proc/evidence/store.h"
 
@@ -38,12 +42,12 @@ int retain_apply(struct store *s, uint64_t now)
 			left -= s->kept[i].size;
 	for (unsigned i = 0; i < s->nkept && !s->failed; i++) {
 		struct kept *k = &s->kept[i];
-		if (k->removing || k->removed || k->for_ever || !k->committed)
+		if (k->removing || k->removed || k->for_ever)
 			continue;
 		bool old = age && now > k->closed && now - k->closed > age;
 		bool over = s->conf.max_bytes && left > s->conf.max_bytes;
-		if (!old && !over)
-			continue;
+		if (!k->committed || (!old && !over))
+			break;
 		if (mark(s, k, now) < 0)
 			break;
 		left -= k->size;
@@ -58,6 +62,9 @@ void retain_unlink(struct store *s)
 		struct kept *k = &s->kept[i];
 		if (k->removing && !k->removed && store_durable(s, k->ticket)) {
 			if (unlinkat(s->dirfd, k->name, 0) == 0 || errno == ENOENT) {
+				/* One after the other: what is gone after a power cut, too. */
+				if (store_sync_folder(s, k->name) < 0)
+					return;
 				s->total -= k->size < s->total ? k->size : s->total;
 				store_note(s, NOTE_REMOVED, k->name, k->size, k->hash, NULL);
 			} else {

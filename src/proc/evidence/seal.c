@@ -180,6 +180,10 @@ int seal_epoch(struct store *s, uint32_t flags, uint64_t now)
 		r = store_flush(s);
 	if (!r && s->io.fdatasync(s->journal.seg->fd) < 0)
 		r = store_fail(s, -errno, "sync", s->journal.seg->name);
+	if (!r) {
+		s->anchor = s->chain;
+		s->anchor_ns = now;
+	}
 	memcpy(k->seal_pk, next_pk, sizeof(next_pk));
 	memcpy(k->seal_sk, next_sk, sizeof(next_sk));
 	sodium_memzero(next_sk, sizeof(next_sk));

@@ -281,7 +281,9 @@ struct kept *store_keep(struct store *s, const char *name, uint32_t id, uint64_t
 		s->capkept = cap;
 	}
 	struct kept *k = &s->kept[s->nkept++];
-	*k = (struct kept){ .id = id, .size = size, .closed = closed, .for_ever = !strncmp(name, "config/", 7) };
+	*k = (struct kept){
+		.id = id, .size = size, .closed = closed, .seq = s->chain.seq, .for_ever = !strncmp(name, "config/", 7)
+	};
 	snprintf(k->name, sizeof(k->name), "%s", name);
 	memcpy(k->hash, hash, JOURNAL_HASH);
 	return k;
@@ -482,6 +484,7 @@ void store_free(struct store *s)
 	free_segment(s->journal.seg);
 	free(s->journal.buf);
 	free(s->kept);
+	free(s->series);
 	free(s->snapshot);
 	free(s->notes);
 	seal_wipe(s);

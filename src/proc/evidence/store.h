@@ -84,6 +84,7 @@ struct kept {
 	char name[STORE_NAME];
 	uint32_t id;
 	uint64_t size, closed; /* bytes; ns, realtime */
+	uint64_t seq;          /* of the record that closed it: they are kept in this order */
 	uint8_t hash[JOURNAL_HASH];
 	bool committed; /* its CLOSE record */
 	bool removing, removed, for_ever;
@@ -109,6 +110,13 @@ struct keys {
 	uint64_t from, from_mono; /* its begin: realtime, monotonic */
 };
 
+/* "packets/" or "console/web.log": a number never comes back, lest the record of
+ * an old file's removal is about a new one. */
+struct series {
+	char name[STORE_NAME];
+	uint32_t last;
+};
+
 /* What recovery or the limits did, for an event about it. */
 enum note_kind { NOTE_RECOVERED, NOTE_ALARM, NOTE_REMOVED };
 struct store_note {
@@ -127,6 +135,8 @@ struct store {
 	struct stream journal;
 	struct journal_chain chain;
 	struct keys keys;
+	struct journal_chain anchor; /* the last COMMIT or SEAL that is on the disk */
+	uint64_t anchor_ns;
 	bool ending;                     /* STOP is recorded: seal at the next commit */
 	uint64_t last_ns;                /* of the last record */
 	uint64_t clock_real, clock_mono; /* when the clocks were compared last */
@@ -134,6 +144,8 @@ struct store {
 	struct segment *closing; /* closed, their sync still to come */
 	struct kept *kept;
 	unsigned nkept, capkept;
+	struct series *series; /* the numbers that were used, also by files that are gone */
+	unsigned nseries, capseries;
 	uint64_t total; /* bytes of all files */
 
 	uint64_t done;              /* commits */
@@ -221,6 +233,12 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 int recover_finish(struct store *s, struct recovery *r, uint64_t now);
 int recover_alarm(struct store *s, const char *name, const char *text, uint64_t now);
 void recover_free(struct recovery *r);
+/* names.c: the number in a name, and its series: "console/web.000007.log" -> 7
+ * and "console/web.log", "packets/000007.pcapng" -> 7 and "packets/"; 0 and the
+ * name itself if there is none. */
+uint32_t name_split(const char *name, char series[STORE_NAME]);
+int name_note(struct store *s, const char *name); /* remembers its number; -ENOMEM */
+uint32_t name_last(const struct store *s, const char *series);
 /* seal.c */
 int seal_open(struct store *s, bool begun, uint64_t now);
 void seal_head(const struct store *s, struct journal_body *b);
