@@ -35,6 +35,8 @@ typedef int (*export_event_fn)(struct export_run *x, void *arg, uint64_t time, s
 int export_events(struct export_run *x, export_event_fn fn, void *arg);
 
 /* What an event says, in words. Texts of the intruder are as they are: make them safe. */
+void export_text(char *text, size_t cap, json_t *v);
+/* The same with the honeypot's name in front. */
 void export_message(char *out, size_t cap, json_t *v);
 /* An event as Timesketch wants it: without nesting. */
 json_t *export_flat(json_t *v, uint64_t time);

@@ -4,6 +4,8 @@
 #include "cli/export.h"
 #include "cli/read_eve.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -151,11 +153,12 @@ static const char *described(const char *type, const char *id)
 
 json_t *export_flat(json_t *v, uint64_t time)
 {
-	char t[CMD_TIME_TEXT], text[1200];
+	char t[CMD_TIME_TEXT], text[1200], safe[4 * 1200];
 	const char *type = eve_str(v, "event_type", NULL), *id = eve_str(v, type, "eventid");
 	json_t *o = json_object();
 	export_message(text, sizeof(text), v);
-	json_object_set_new(o, "message", cmd_string(text));
+	text_safe(safe, sizeof(safe), text, strlen(text), false);
+	json_object_set_new(o, "message", json_string(safe));
 	json_object_set_new(o, "datetime", json_string(cmd_time_text(t, time, 6)));
 	json_object_set_new(o, "timestamp", json_integer((json_int_t)(time / 1000)));
 	json_object_set_new(o, "timestamp_desc", json_string(described(type, id)));

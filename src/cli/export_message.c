@@ -110,31 +110,38 @@ static void on_connection(char *out, size_t cap, json_t *v, const char *what)
 			 eve_str(v, "proto", NULL), src, dst);
 }
 
-void export_message(char *out, size_t cap, json_t *v)
+void export_text(char *text, size_t cap, json_t *v)
 {
-	char text[1000] = "";
 	const char *type = eve_str(v, "event_type", NULL), *id = eve_str(v, type, "eventid");
 	const char *what = strrchr(id, '.') ? strrchr(id, '.') + 1 : id, *message = eve_str(v, type, "message");
-	const char *hp = eve_str(v, !strcmp(type, "flow") ? "skep" : type, "honeypot");
 	if (!strcmp(type, "flow"))
-		on_flow(text, sizeof(text), v);
+		on_flow(text, cap, v);
 	else if (!strcmp(type, "session"))
-		on_session(text, sizeof(text), v, what);
+		on_session(text, cap, v, what);
 	else if (!strcmp(type, "login"))
-		on_login(text, sizeof(text), v, what);
+		on_login(text, cap, v, what);
 	else if (!strcmp(type, "command"))
-		snprintf(text, sizeof(text), "typed: %s", eve_str(v, "command", "input"));
+		snprintf(text, cap, "typed: %s", eve_str(v, "command", "input"));
 	else if (!strcmp(type, "process"))
-		on_process(text, sizeof(text), v, what);
+		on_process(text, cap, v, what);
 	else if (!strcmp(type, "connection"))
-		on_connection(text, sizeof(text), v, what);
+		on_connection(text, cap, v, what);
 	else if (!strcmp(type, "file"))
-		snprintf(text, sizeof(text), "%s %s%s%s", what, eve_str(v, "file", "path"),
+		snprintf(text, cap, "%s %s%s%s", what, eve_str(v, "file", "path"),
 			 *eve_str(v, "file", "to") ? " to " : "", eve_str(v, "file", "to"));
 	else if (!strcmp(type, "module"))
-		snprintf(text, sizeof(text), "kernel module %s loaded", eve_str(v, "module", "name"));
+		snprintf(text, cap, "kernel module %s loaded", eve_str(v, "module", "name"));
 	else
-		snprintf(text, sizeof(text), "%s", *message ? message : *id ? id : type);
+		snprintf(text, cap, "%s", *message ? message : *id ? id : type);
+	export_trim(text);
+}
+
+void export_message(char *out, size_t cap, json_t *v)
+{
+	char text[1000];
+	const char *type = eve_str(v, "event_type", NULL);
+	const char *hp = eve_str(v, !strcmp(type, "flow") ? "skep" : type, "honeypot");
+	export_text(text, sizeof(text), v);
 	snprintf(out, cap, "%s%s%s", hp, *hp ? ": " : "", text);
 	export_trim(out);
 }

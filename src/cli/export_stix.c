@@ -367,7 +367,7 @@ static int on_event(struct export_run *x, void *arg, uint64_t time, struct slice
 	else if (!strcmp(type, "login"))
 		login(b, line, v, time);
 	else if (!strcmp(type, "command"))
-		note(b, line, "typed by an intruder", eve_str(v, "command", "input"), time, *hp ? id : "");
+		note(b, line, "command in a session", eve_str(v, "command", "input"), time, *hp ? id : "");
 	else if (!strcmp(type, "process"))
 		process(b, line, v, time);
 	else if (!strcmp(type, "file"))

