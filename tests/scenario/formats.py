@@ -3,6 +3,7 @@
 # needs: both uml image:busybox timeout:300
 """A reader of the evidence directory that knows only docs/formats.md: none of
 skep's own code. Run it with a directory to check that one."""
+import collections
 import hashlib
 import json
 import os
@@ -129,6 +130,45 @@ def options(b):
     return out
 
 
+(SOURCE, LOSS, TAMPER, SESSION, END, TTY, WINSIZE, LOGIN, COMMAND, EXEC, FORK, EXIT, FILE, SOCKET, MODULE,
+ CRED) = range(1, 17)
+# Bytes before the texts, and how many texts; -1: any bytes follow.
+SHAPES = {SOURCE: (24, 1), LOSS: (16, 0), TAMPER: (0, 1), SESSION: (56, 1), END: (40, 0), TTY: (4, -1), WINSIZE: (4, 0),
+          LOGIN: (8, 2), COMMAND: (0, 1), EXEC: (8, -1), FORK: (4, 0), EXIT: (4, 0), FILE: (8, 2), SOCKET: (40, 0),
+          MODULE: (0, 1), CRED: (16, 0)}
+Record = collections.namedtuple("Record", "kind flags seq time gtime session pid ppid uid tty comm payload")
+KINDS = ("flow", "machine", "policy", "operator", "evidence", "stats", "session", "login", "command", "process", "module",
+         "file", "connection", "introspection")
+
+
+def sessions(path):
+    """The records of one file of sessions/, each checked."""
+    data, at, out = path.read_bytes(), 0, []
+    while at < len(data):
+        need(len(data) - at >= 72, f"{path.name}: cut at byte {at}")
+        size, *rest = struct.unpack_from("<IHHQQQQIIII16s", data, at)
+        need(72 <= size <= 16384 and size <= len(data) - at, f"{path.name}: length {size} at byte {at}")
+        end = at + size + (-size & 7)
+        need(end <= len(data) and not any(data[at + size:end]), f"{path.name}: padding of byte {at}")
+        r = Record(*rest, data[at + 72:at + size])
+        if at == 0:
+            magic, form, zero = struct.unpack_from("<8sII", r.payload)
+            need((r.kind, r.seq, magic, form, zero, len(r.payload)) == (0, 0, b"skepsess", 1, 0, 80), f"{path.name}: no head")
+            need(r.payload[48:].rstrip(b"\0").decode() == path.name.split(".")[0], f"{path.name}: of another honeypot")
+        else:
+            need(r.kind in SHAPES and r.seq and not r.flags & ~63 and not r.session >> 48, f"{path.name}: record at {at}")
+            need(not out or r.seq == out[-1].seq + 1 or r.kind == SOURCE and r.seq == 1,
+                 f"{path.name}: {r.seq} follows {out[-1].seq if out else 0}")
+            fixed, texts = SHAPES[r.kind]
+            need(r.flags & 8 or len(r.payload) >= fixed, f"{path.name}: payload at {at}")
+            if texts >= 0:
+                need(r.payload[fixed:].count(b"\0") == texts and (not texts and len(r.payload) == fixed or
+                     texts and r.payload.endswith(b"\0")), f"{path.name}: texts at {at}")
+            out.append(r)
+        at = end
+    return out
+
+
 def check_all(directory):
     names, kinds = check(directory)
     total = sum(packets(path) for path in (directory / "packets").iterdir())
@@ -137,7 +177,7 @@ def check_all(directory):
         for line in path.read_text().splitlines():
             e = json.loads(line)
             kind = e["event_type"]
-            need(kind in ("flow", "machine", "policy", "operator", "evidence", "stats"), kind)
+            need(kind in KINDS, kind)
             need(kind in e and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+0000", e["timestamp"]), line)
             if kind == "evidence" and e["evidence"]["eventid"] == "skep.evidence.started":
                 stats[len(stats)] = 0
@@ -153,6 +193,8 @@ def check_all(directory):
             at += t["length"]
         log = path.with_name(path.name.replace(".times.json", ".log"))
         need(log.stat().st_size == at or crashed, f"{log.name} is not {at} bytes long")
+    for path in (directory / "sessions").iterdir():
+        sessions(path)
     return names, kinds, total
 
 
