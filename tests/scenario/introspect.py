@@ -30,19 +30,25 @@ honeypots:
     image: busybox
     address: 192.0.2.11
     memory: 64M
+  any:
+    image: busybox
+    address: 192.0.2.13
+    memory: 64M
+    introspection: auto
   blind:
     image: busybox
     address: 192.0.2.12
     memory: 64M
     introspection: off
+introspection: hooks
 policy:
   outbound: {tcp: 50/hour}
 evidence: {max-size: 512M, rotate: 16M, min-free: 16M, ring: 1M}
 """
-WEB, BOX = "192.0.2.10", "192.0.2.11"
+WEB, BOX, ANY = "192.0.2.10", "192.0.2.11", "192.0.2.13"
 net = Net(TEXT, "inside")
 INTRUDER = "203.0.113.77"
-PASSWORD = {WEB: "123456", BOX: "admin", "192.0.2.12": "admin"}
+PASSWORD = {WEB: "123456", BOX: "admin", ANY: "admin", "192.0.2.12": "admin"}
 
 
 def ssh(address, command, **kw):
@@ -64,15 +70,17 @@ def inside(name):
 
 
 def test_up():
-    """three guests; two are seen by hooks, one is not by configuration, and ps says so"""
+    """four guests; two are seen by hooks, one by what works best here, one is not by configuration; ps says so"""
     net.up()
     true(eventually(lambda: [inside(n)["state"] for n in ("web", "box", "blind")] == ["hooks", "hooks", "off"], 15),
          [inside(n) for n in ("web", "box", "blind")])
-    for address in (WEB, BOX):
+    true(eventually(lambda: inside("any")["state"] in ("hooks", "probes"), 15), inside("any"))
+    print(f"# auto: {inside('any')['state']}, {inside('any')['detail']}")
+    for address in (WEB, BOX, ANY):
         true(eventually(lambda: "root" in ssh(address, "id -un", check=False)[1], 60, 1), f"no ssh at {address}")
     _, out = skep("ps", net.name)
     true("hooks" in out and "off" in out, out)
-    for name in ("web", "box"):
+    for name in ("web", "box", "any"):
         true(events("introspection", eventid="skep.introspection.on", honeypot=name), "not told")
     true(events("introspection", eventid="skep.introspection.off", honeypot="blind"), "not told")
 
@@ -163,6 +171,11 @@ def test_ssh_busybox():
     check_session("box", BOX, interactive(BOX), "sh")
 
 
+def test_ssh_any():
+    """the same at a guest that is seen by what works best here"""
+    check_session("any", ANY, interactive(ANY), "sh")
+
+
 def test_join():
     """a session and the gateway's flow have one community id"""
     def joined():
@@ -232,5 +245,5 @@ def test_down():
 
 if __name__ == "__main__":
     with net:
-        sys.exit(main([test_up, test_wrong_password, test_ssh_debian, test_ssh_busybox, test_blind, test_death,
+        sys.exit(main([test_up, test_wrong_password, test_ssh_debian, test_ssh_busybox, test_ssh_any, test_blind, test_death,
                        test_guest_restarts, test_join, test_tampered, test_down]))

@@ -42,7 +42,8 @@ enum hook_type {
 	HOOK_SOCKET, /* struct hook_socket */
 	HOOK_MODULE, /* name\0 */
 	HOOK_CRED,   /* u32 old uid, u32 new uid, u32 old euid, u32 new euid */
-	HOOK_AUTH,   /* bytes of one read from a unix stream socket by a process whose comm is "sshd" */
+	HOOK_AUTH, /* bytes of one read from a unix stream socket by a process whose comm is "sshd"; at most
+		    * HOOK_AUTH_MAX: longer reads are not told */
 	HOOK_TYPE_COUNT
 };
 #define HOOK_OPEN_CREATED 0x80000000u /* this open made the file */
@@ -90,6 +91,7 @@ struct hook_socket {
 
 #define HOOK_DATA_MAX 8192u /* bytes after struct hook_rec; longer data is split (TTY, EXEC) or cut */
 #define HOOK_PATH_MAX 4096u
+#define HOOK_AUTH_MAX 1024u
 
 /* ---- the plan: where to hook, and where in structures to look --------------- */
 

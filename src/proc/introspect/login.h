@@ -18,8 +18,10 @@
  * socket, piece by piece and in order. Each process has one stream here, in
  * which the pieces are put together. Other sockets (a system bus, an agent) get
  * in between only at a message's end, since the monitor reads a message
- * whole; a piece that does not begin like a message is dropped there. After a
- * loss all streams begin anew.
+ * whole; a piece that does not begin like a message is dropped there. The payload
+ * of a message that is longer than HOOK_AUTH_MAX does not come: the next piece
+ * is its type, which is dropped, then the next message. After a loss all
+ * streams begin anew.
  *
  * Bounded: STREAMS_MAX processes, the one that was silent longest makes room;
  * LOGIN_BYTES of a message, the rest is skipped.

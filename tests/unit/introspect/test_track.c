@@ -238,6 +238,13 @@ static void monitor_streams(void **state)
 	guest_monitor_text(&g, &s.monitor, LOGIN_PASSWORD, "after");
 	guest_monitor_u32(&g, &s.child, LOGIN_PASSWORD_OK, 0);
 	assert_login(guest_count(&g, INTRO_LOGIN) - 1, INTRO_FAILED, INTRO_AUTH_PASSWORD, "bob", "after");
+	/* what sshd's own start sends: a payload of 3364 bytes, which is not told */
+	guest_auth(&g, &s.monitor, "\0\0\15\45", 4);
+	guest_auth(&g, &s.monitor, "\0", 1);
+	guest_auth(&g, &s.child, "\0\0\43\273\11", 5);
+	guest_monitor_text(&g, &s.monitor, LOGIN_PASSWORD, "long");
+	guest_monitor_u32(&g, &s.child, LOGIN_PASSWORD_OK, 1);
+	assert_login(guest_count(&g, INTRO_LOGIN) - 1, INTRO_SUCCEEDED, INTRO_AUTH_PASSWORD, "bob", "long");
 }
 
 static void telnet(void **state)
