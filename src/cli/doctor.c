@@ -69,5 +69,6 @@ int cmd_doctor(struct cmd *c)
 	doctor_kernel(&f);
 	doctor_machine(&f);
 	doctor_programs(&f);
+	doctor_guest(&f);
 	return doctor_print(c, &f);
 }

@@ -33,6 +33,10 @@ void doctor_kernel(struct findings *f);   /* namespaces, seccomp, Landlock, cgro
 void doctor_machine(struct findings *f);  /* KVM, registers, /dev/net/tun, memory, disk */
 void doctor_programs(struct findings *f); /* linux.uml, shim, image tools, images */
 
+void doctor_guest(struct findings *f); /* can the installed UML kernel be introspected? */
+struct hook_plan;
+void doctor_guest_plan(struct findings *f, const struct hook_plan *p);
+
 /* CMD_FAILED if anything that is needed is missing. */
 int doctor_print(struct cmd *c, const struct findings *f);
 
