@@ -9,34 +9,31 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What is not seen where the site is missing; those of one word belong together. */
-static const struct {
-	enum hook_site site;
-	const char *unseen;
-} sites[] = {
-	{ HOOK_SITE_PTY_WRITE, "terminals" },
-	{ HOOK_SITE_LINE_WRITE, "serial consoles" },
-	{ HOOK_SITE_LINE_READ, "serial consoles" },
-	{ HOOK_SITE_PTY_RESIZE, "window sizes" },
-	{ HOOK_SITE_EXEC, "programs" },
-	{ HOOK_SITE_FORK, "processes" },
-	{ HOOK_SITE_EXIT, "processes" },
-	{ HOOK_SITE_OPEN, "files" },
-	{ HOOK_SITE_RENAME, "files" },
-	{ HOOK_SITE_UNLINK, "files" },
-	{ HOOK_SITE_RMDIR, "files" },
-	{ HOOK_SITE_CHMOD, "files" },
-	{ HOOK_SITE_MNT_WRITE, "files" },
-	{ HOOK_SITE_TCP_CONNECT, "connections" },
-	{ HOOK_SITE_UDP_CONNECT, "connections" },
-	{ HOOK_SITE_ACCEPT, "connections" },
-	{ HOOK_SITE_LISTEN, "connections" },
-	{ HOOK_SITE_MODULE, "modules" },
-	{ HOOK_SITE_CRED, "users" },
-	{ HOOK_SITE_UNIX_READ, "ssh passwords" },
-	{ HOOK_SITE_KERNEL_READ, "(the hooks can be seen)" },
+/* What is not seen where the site is missing, if there is a word for it; else the
+ * function is named. */
+static const char *const unseen_without[HOOK_SITE_COUNT] = {
+	[HOOK_SITE_PTY_WRITE] = "terminals",
+	[HOOK_SITE_LINE_WRITE] = "serial consoles",
+	[HOOK_SITE_LINE_READ] = "serial consoles",
+	[HOOK_SITE_PTY_RESIZE] = "window sizes",
+	[HOOK_SITE_EXEC] = "programs",
+	[HOOK_SITE_FORK] = "processes",
+	[HOOK_SITE_EXIT] = "processes",
+	[HOOK_SITE_OPEN] = "files",
+	[HOOK_SITE_RENAME] = "files",
+	[HOOK_SITE_UNLINK] = "files",
+	[HOOK_SITE_RMDIR] = "files",
+	[HOOK_SITE_CHMOD] = "files",
+	[HOOK_SITE_MNT_WRITE] = "files",
+	[HOOK_SITE_TCP_CONNECT] = "connections",
+	[HOOK_SITE_UDP_CONNECT] = "connections",
+	[HOOK_SITE_ACCEPT] = "connections",
+	[HOOK_SITE_LISTEN] = "connections",
+	[HOOK_SITE_MODULE] = "modules",
+	[HOOK_SITE_CRED] = "users",
+	[HOOK_SITE_UNIX_READ] = "ssh passwords",
+	[HOOK_SITE_KERNEL_READ] = "(the hooks can be seen)",
 };
-_Static_assert(sizeof(sites) / sizeof(sites[0]) == HOOK_SITE_COUNT, "every site has its word");
 
 static void add(char *to, size_t cap, const char *word)
 {
@@ -51,9 +48,10 @@ void doctor_guest_plan(struct findings *f, const struct hook_plan *p)
 	unsigned nsites = 0, noffsets = 0;
 #ifndef MUTANT_DOCTOR_BLIND
 	for (unsigned i = 0; i < HOOK_SITE_COUNT; i++)
-		if (!p->site[sites[i].site].addr || !p->site[sites[i].site].keep) {
+		if (!p->site[i].addr || !p->site[i].keep) {
 			nsites++;
-			add(unseen, sizeof(unseen), sites[i].unseen);
+			add(unseen, sizeof(unseen),
+			    unseen_without[i] ? unseen_without[i] : guest_site_name((enum hook_site)i));
 		}
 #endif
 	for (unsigned i = 0; i < HOOK_OFF_COUNT; i++)
