@@ -415,6 +415,17 @@ static void left_behind(void **state)
 	guest_keys(&g, &t, PTY(7), "x");
 	assert_int_equal(id_of(INTRO_TTY, 0), id);
 	assert_int_equal(id_of(INTRO_TTY, 1), id);
+	/* the next one gets the terminal that the first one had */
+	struct ssh next;
+	connects(&next, 300, 40001);
+	tries(&next, "eve", "pw", true);
+	shell(&next, 0);
+	run(&next, "w");
+	assert_int_equal(guest_count(&g, INTRO_COMMAND), 1);
+	assert_int_equal(id_of(INTRO_COMMAND, 0), id_of(INTRO_SESSION, 0));
+	assert_int_not_equal(id_of(INTRO_COMMAND, 0), id);
+	leaves(&next);
+	guest_forget(&g);
 	guest_exit(&g, &in);
 	assert_int_equal(guest_count(&g, INTRO_END), 0);
 	guest_exit(&g, &t);
