@@ -8,11 +8,19 @@
  * taken, what found no room, the process's CPU time for each record, and the
  * longest time until an EV_FILE was acknowledged (it waits for the disk).
  * Exit status 1 if RATE was given and anything found no room.
+ *   evidence_bench --intro SKEP [SECONDS [RATE]]
+ * The same for records of an introspect process: batches as it sends them, each of
+ * 100 records of which 80 are pieces of terminals and 20 become events. A full
+ * socket makes the sender wait, as the real one does; exit status 1 if less than
+ * 99% of RATE was reached.
  */
 #include "base/ev.h"
+#include "proto/hook.h"
+#include "proto/intro.h"
 #include "proto/msg.h"
 #include "proto/ring.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,8 +95,103 @@ static int put(struct ring_writer *w, uint16_t port, uint32_t len, uint64_t now)
 	return 1;
 }
 
+/* ---- records of an introspect process ------------------------------------- */
+
+struct batch {
+	struct ev_intro head;
+	uint8_t b[30000];
+};
+enum { BATCH = 100, TTYS = 80 };
+
+static size_t record(uint8_t *p, uint64_t seq, unsigned kind, const void *payload, size_t n)
+{
+	struct intro_rec r = { .len = (uint32_t)(sizeof(r) + n),
+			       .kind = (uint16_t)kind,
+			       .seq = seq,
+			       .time = ev_realtime(),
+			       .session = 0x123456789abc,
+			       .pid = 400,
+			       .comm = "bash" };
+	memset(p, 0, (r.len + 7) & ~7u);
+	memcpy(p, &r, sizeof(r));
+	memcpy(p + sizeof(r), payload, n);
+	return (r.len + 7) & ~7u;
+}
+
+static size_t fill(struct batch *x, uint64_t *seq)
+{
+	static const char line[] = "\1\0\0\0drwxr-xr-x 2 root root 4096 Nov 23 12:00 etc\r\n",
+			  exec[] = "\0\0\0\0\2\0\0\0/usr/bin/uname\0/root\0uname\0-a",
+			  file[] = "\0\0\0\0\1\0\0\0/tmp/a\0";
+	struct hook_socket s = { .op = HOOK_CONNECT, .proto = 6, .family = 4, .local_port = 4000, .peer_port = 80 };
+	size_t at = 0;
+	x->head = (struct ev_intro){ .n = BATCH };
+	for (int i = 0; i < TTYS; i++)
+		at += record(x->b + at, ++*seq, INTRO_TTY, line, sizeof(line) - 1);
+	for (int i = 0; i < (BATCH - TTYS) / 4; i++) {
+		at += record(x->b + at, ++*seq, INTRO_EXEC, exec, sizeof(exec));
+		at += record(x->b + at, ++*seq, INTRO_FILE, file, sizeof(file));
+		at += record(x->b + at, ++*seq, INTRO_SOCKET, &s, sizeof(s));
+		at += record(x->b + at, ++*seq, INTRO_EXIT, "\0\0\0\0", 4);
+	}
+	return sizeof(x->head) + at;
+}
+
+static int intro(int argc, char **argv)
+{
+	static struct batch x;
+	char dir[] = "/tmp/skep-bench-XXXXXX", junk[64];
+	double seconds = argc > 1 ? atof(argv[1]) : 5;
+	uint64_t rate = argc > 2 ? strtoull(argv[2], NULL, 10) : 100000, seq = 0;
+	int pair[2], dirfd = mkdtemp(dir) ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, status;
+	if (dirfd < 0 || msg_pair(pair, NULL) < 0)
+		die(dir);
+	pid_t pid = start(argv[0], dirfd);
+	struct ev_conf c = { .honeynet = "bench", .version = SKEP_VERSION, .conf = { .rotate_bytes = 256 << 20 } };
+	ask(MSG_EV_CONF, &c, sizeof(c), NULL, 0);
+	struct ev_source_add a = { .role = ROLE_INTROSPECT, .honeypot = "web" };
+	ask(MSG_EV_SOURCE, &a, sizeof(a), &pair[0], 1);
+	close(pair[0]);
+	struct chan out = { .fd = pair[1], .self = ROLE_INTROSPECT, .peer = ROLE_EVIDENCE, .state = STATE_RUN };
+	uint64_t begin = ev_monotonic(), end = begin + (uint64_t)(seconds * 1e9), waited = 0, bytes = 0;
+	for (uint64_t now = begin; now < end; now = ev_monotonic()) {
+		while (!rate || (double)seq < (double)(now - begin) * (double)rate / 1e9) {
+			size_t n = fill(&x, &seq);
+			int r = msg_send(&out, MSG_EV_INTRO, 0, &x, n, NULL, 0);
+			waited += r == -EAGAIN;
+			if (r == -EAGAIN)
+				r = msg_send_wait(&out, MSG_EV_INTRO, 0, &x, n, NULL, 0, 10000);
+			if (r < 0)
+				die("send");
+			bytes += n;
+			if (!rate && ev_monotonic() > end)
+				break;
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	double wall = (double)(ev_monotonic() - begin) / 1e9;
+	chan_close(&out);
+	uint32_t zero = 0;
+	ask(MSG_EV_QUIT, &zero, sizeof(zero), NULL, 0);
+	struct rusage ru;
+	wait4(pid, &status, 0, &ru);
+	double cpu = (double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
+		     (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
+	printf("%llu records of introspection in %.2f s: %.0f/s (%.1f MB/s), the sender waited %llu times, %.0f CPU-ns "
+	       "each, exit %d\n",
+	       (unsigned long long)seq, wall, (double)seq / wall, (double)bytes / wall / 1e6,
+	       (unsigned long long)waited, cpu * 1e9 / (double)seq, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	snprintf(junk, sizeof(junk), "rm -rf %s", dir);
+	if (system(junk)) {
+		/* It stays in /tmp. */
+	}
+	return (double)seq / wall < 0.99 * (double)rate || status ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 2 && !strcmp(argv[1], "--intro"))
+		return intro(argc - 2, argv + 2);
 	if (argc < 2) {
 		fprintf(stderr, "usage: evidence_bench SKEP [DIR [SECONDS [RATE [BYTES]]]]\n");
 		return 2;

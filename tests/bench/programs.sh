@@ -9,3 +9,4 @@ echo "start of a program in its jail, against fork and exec:"
 echo
 echo "records through the evidence process:"
 "$build/tests/bench/evidence_bench" "${SKEP:-$build/src/skep}"
+"$build/tests/bench/evidence_bench" --intro "${SKEP:-$build/src/skep}"
