@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Files: opened for writing, renamed, removed, made executable; and what the
- * guest reads of its own kernel.
+ * Files: opened for writing, renamed, removed, made executable.
  *
  * vfs_rename, vfs_unlink and vfs_rmdir know directory entries, not mounts, so
  * the path would end at the file system's root. Their callers ask
@@ -158,14 +157,5 @@ WRAP(OPEN)
 	uint32_t mode = load_u16(FIELD(inode, INODE_MODE));
 	uint32_t num[2] = { flags & ~(uint32_t)INTERNAL, mode | (created ? HOOK_OPEN_CREATED : 0) };
 	tell_path_at(HOOK_OPEN, FIELD(ret, FILE_PATH), 0, num);
-	return ret;
-}
-
-/* (to, from, bytes): what /dev/mem and /proc/kcore copy kernel memory with. */
-WRAP(KERNEL_READ)
-{
-	word ret = CALL_ORIG(KERNEL_READ, a, b, c, d);
-	if (!ret)
-		hook_hide((void *)a, b, (size_t)c);
 	return ret;
 }

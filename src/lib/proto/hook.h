@@ -42,8 +42,8 @@ enum hook_type {
 	HOOK_SOCKET, /* struct hook_socket */
 	HOOK_MODULE, /* name\0 */
 	HOOK_CRED,   /* u32 old uid, u32 new uid, u32 old euid, u32 new euid */
-	HOOK_AUTH, /* bytes of one read from a unix stream socket by a process whose comm is "sshd"; at most
-		    * HOOK_AUTH_MAX: longer reads are not told */
+	HOOK_AUTH,   /* bytes of one read from a unix stream socket by a process whose comm is "sshd"; at most
+		      * HOOK_AUTH_MAX: longer reads are not told */
 	HOOK_TYPE_COUNT
 };
 #define HOOK_OPEN_CREATED 0x80000000u /* this open made the file */
@@ -126,6 +126,7 @@ struct hook_socket {
 	X(MNT_WRITE, "mnt_want_write") /* (mnt): before rename, unlink, rmdir, which are not told the mount */         \
 	X(TTY_BATCH, "n_tty_write")    /* one write(2) of a program may be many of its terminal's: one record */       \
 	X(SLEEP, "wait_woken")         /* whoever waits in there has said all */                                       \
+	X(STACK, "dump_trace")         /* /proc/PID/stack: the shim shows stacks as they would be without it */        \
 	X(KERNEL_READ, "copy_from_kernel_nofault") /* /dev/mem, /proc/kcore: the shim shows them what it replaced */
 
 enum hook_site {

@@ -7,6 +7,7 @@
 #include "stream.h"
 
 #include <arpa/inet.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -312,17 +313,86 @@ static void flood(size_t n)
 	printf("= flood %zu\n", n);
 }
 
-/* Bytes of the kernel's own code, as guest root reads them. */
-static void memory(const char *path, unsigned long long at)
+/* The kernel's own code as guest root reads it, hashed; what: /dev/mem or /proc/kcore. */
+static void memory(const char *what, uint64_t addr, size_t n, uint64_t base)
 {
-	unsigned char b[16] = { 0 };
-	int fd = open(path, O_RDONLY);
-	ssize_t n = pread(fd, b, sizeof(b), (off_t)at);
-	printf("= mem %zd ", n);
-	for (int i = 0; i < 16; i++)
-		printf("%02x", b[i]);
-	printf("\n");
+	char buf[4096];
+	uint64_t h = STREAM_HASH, at = addr - base;
+	int fd = open(what, O_RDONLY);
+	if (strstr(what, "kcore")) {
+		Elf64_Ehdr e = { 0 };
+		Elf64_Phdr p;
+		at = UINT64_MAX;
+		if (pread(fd, &e, sizeof(e), 0) != sizeof(e))
+			printf("kcore: %s\n", strerror(errno));
+		for (unsigned i = 0; i < e.e_phnum; i++)
+			if (pread(fd, &p, sizeof(p), (off_t)(e.e_phoff + i * sizeof(p))) == sizeof(p) &&
+			    p.p_type == PT_LOAD && addr >= p.p_vaddr && addr < p.p_vaddr + p.p_memsz)
+				at = addr - p.p_vaddr + p.p_offset;
+	}
+	ssize_t r = 0;
+	size_t done = 0;
+	while (done < n) {
+		r = pread(fd, buf, n - done < sizeof(buf) ? n - done : sizeof(buf), (off_t)(at + done));
+		if (r <= 0) {
+			printf("%s: %s\n", what, r ? strerror(errno) : "end");
+			break;
+		}
+		h = stream_hash(h, buf, (size_t)r);
+		done += (size_t)r;
+	}
 	close(fd);
+	printf("= mem %zu %016llx\n", done, (unsigned long long)h);
+}
+
+/* A child that waits in accept(2) for ever. */
+static void sleeper(void)
+{
+	struct sockaddr_in a = { AF_INET, htons(2323), { htonl(INADDR_LOOPBACK) }, { 0 } };
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (bind(l, (struct sockaddr *)&a, sizeof(a)) || listen(l, 1) || accept(l, NULL, NULL) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	close(l);
+	usleep(100000);
+	printf("= sleeper %d\n", pid);
+}
+
+/* The least time of an operation, in ns. */
+static void least(const char *what)
+{
+	int m, s, fd;
+	char c = 'x', buf[64];
+	uint64_t best = UINT64_MAX;
+	pair(&m, &s, true);
+	for (int i = 0; i < 2000; i++) {
+		struct timespec t[2];
+		clock_gettime(CLOCK_MONOTONIC, &t[0]);
+		if (!strcmp(what, "tty")) {
+			if (write(s, &c, 1) != 1)
+				break;
+		} else if (!strcmp(what, "open")) {
+			fd = open("/tmp/least", O_WRONLY | O_CREAT, 0600);
+			close(fd);
+		} else {
+			pid_t pid = fork();
+			if (pid == 0)
+				_exit(0);
+			wait_for(pid);
+			i += 19;
+		}
+		clock_gettime(CLOCK_MONOTONIC, &t[1]);
+		uint64_t ns = (uint64_t)(t[1].tv_sec - t[0].tv_sec) * 1000000000u + (uint64_t)t[1].tv_nsec -
+			      (uint64_t)t[0].tv_nsec;
+		best = ns < best ? ns : best;
+		while (!strcmp(what, "tty") && read(m, buf, sizeof(buf)) == sizeof(buf))
+			;
+	}
+	close(m), close(s);
+	printf("= least %llu\n", (unsigned long long)best);
 }
 
 static void shell(const char *cmd)
@@ -365,6 +435,14 @@ static void time_fork(size_t n)
 	printf("= time-fork %llu\n", (unsigned long long)(now_us() - begin));
 }
 
+static void read_memory(const char *arg)
+{
+	char what[64] = "";
+	unsigned long long addr = 0, n = 0, base = 0;
+	if (arg && sscanf(arg, "%63s %llx %llx %llx", what, &addr, &n, &base) == 4)
+		memory(what, addr, n, base);
+}
+
 static bool command(char *line)
 {
 	char *arg = strchr(line, ' ');
@@ -394,9 +472,11 @@ static bool command(char *line)
 	else if (!strcmp(line, "flood"))
 		flood(n);
 	else if (!strcmp(line, "mem"))
-		memory("/dev/mem", strtoull(arg, NULL, 0));
-	else if (!strcmp(line, "kcore"))
-		memory("/proc/kcore", strtoull(arg, NULL, 0));
+		read_memory(arg);
+	else if (!strcmp(line, "sleeper"))
+		sleeper();
+	else if (!strcmp(line, "least"))
+		least(arg);
 	else if (!strcmp(line, "sh"))
 		shell(arg);
 	else if (!strcmp(line, "time-tty"))

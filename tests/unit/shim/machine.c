@@ -316,8 +316,6 @@ const char *machine_ask(struct machine *m, int seconds, const char *fmt, ...)
 	int n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
 	va_end(ap);
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(line, " "), line);
-	if (!strcmp(word, "kcore"))
-		strcpy(word, "mem");
 	line[n++] = '\n';
 	m->len = 0;
 	m->text[0] = 0;

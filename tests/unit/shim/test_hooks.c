@@ -73,9 +73,9 @@ static void test_hello(void **state)
 	uint64_t placed, absent, all = (UINT64_C(1) << HOOK_SITE_COUNT) - 1;
 	assert_true(m.n > 0);
 	if (m.probe) {
-		/* What stands at a probe is the host's affair: nothing to hide there; nor are there batches. */
+		/* What stands at a probe is the host's affair: nothing to hide; nor are there batches. */
 		const uint64_t ours = UINT64_C(1) << HOOK_SITE_KERNEL_READ | UINT64_C(1) << HOOK_SITE_TTY_BATCH |
-				      UINT64_C(1) << HOOK_SITE_SLEEP;
+				      UINT64_C(1) << HOOK_SITE_SLEEP | UINT64_C(1) << HOOK_SITE_STACK;
 		placed = probe_placed(m.probe);
 		absent = probe_absent(m.probe) & ~ours;
 		all &= ~ours;
