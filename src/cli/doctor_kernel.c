@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "probe/probe.h"
 #include "cli/doctor.h"
 
 #include "sandbox/isolate.h"
@@ -6,8 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -180,32 +179,19 @@ static void cgroups(struct findings *f)
 
 /* ---- the rest -------------------------------------------------------------- */
 
+/* A real try, since kernel versions, capabilities, lockdown and the build all have a say. */
 static void watching(struct findings *f)
 {
-	union bpf_attr map = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
-	int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map));
-	if (fd >= 0)
-		finding(f, "bpf", FINDING_OK, NULL, "BPF maps can be made");
+	struct err e = { 0 };
+	if (!root()) {
+		finding(f, "probes", FINDING_WARN, "start as root",
+			"BPF probes on guests are for root only: guests are watched by hooks");
+		return;
+	}
+	if (probe_try(&e) == 0)
+		finding(f, "probes", FINDING_OK, NULL, "BPF probes work: one was placed and ran");
 	else
-		finding(f, "bpf", FINDING_WARN, root() ? NULL : "start as root",
-			"no BPF (%s): this version does not use it", strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE,
-					.size = sizeof(attr),
-					.config = PERF_COUNT_SW_CPU_CLOCK,
-					.exclude_kernel = 1,
-					.exclude_hv = 1 };
-	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd >= 0)
-		finding(f, "perf", FINDING_OK, NULL, "perf events can be opened");
-	else
-		finding(f, "perf", FINDING_WARN,
-			errno == EACCES || errno == EPERM ? "sysctl kernel.perf_event_paranoid=2, or start as root"
-							  : NULL,
-			"no perf events (%s): this version does not use them", strerror(errno));
-	if (fd >= 0)
-		close(fd);
+		finding(f, "probes", FINDING_WARN, NULL, "no BPF probes, guests are watched by hooks: %.200s", e.text);
 }
 
 static void ptracing(struct findings *f)

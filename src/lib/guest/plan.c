@@ -210,6 +210,8 @@ static const char *fault_of(const struct hook_plan *p)
 			if (p->ret[i][k] && !in_text(p, p->ret[i][k]))
 				return "a return lies outside of its text";
 	}
+	if (p->tty_write && !in_text(p, p->tty_write))
+		return "a function lies outside of its text";
 	for (unsigned i = 0; i < HOOK_CALL_COUNT; i++)
 		if (p->call[i] && !in_text(p, p->call[i]))
 			return "a function lies outside of its text";

@@ -13,11 +13,12 @@ struct extent {
 };
 
 /* Functions that do a site's work and return what it returns. */
-enum worker { PUSH_BUFFER, INSERT_FLIP, LDISC_RECEIVE, WORKER_COUNT };
+enum worker { PUSH_BUFFER, INSERT_FLIP, LDISC_RECEIVE, LDISC_WRITE, WORKER_COUNT };
 static const char *const worker_names[] = {
 	[PUSH_BUFFER] = "tty_insert_flip_string_and_push_buffer",
 	[INSERT_FLIP] = "tty_insert_flip_string_fixed_flag",
 	[LDISC_RECEIVE] = "tty_ldisc_receive_buf",
+	[LDISC_WRITE] = "n_tty_write",
 };
 
 static void extents(const struct kallsyms *k, const struct hook_plan *p, struct extent *sites, struct extent *workers)
@@ -148,6 +149,16 @@ static uint64_t branch_after_estale(const struct guest_elf *g, const struct exte
 	return 0;
 }
 
+/* The first instruction of a function, if uprobes emulate it. */
+static uint64_t quick_entry(const struct guest_elf *g, const struct extent *x)
+{
+	struct reader r;
+	struct insn i;
+	uint64_t at;
+	bool bad;
+	return reader_open(g, x, &r) && reader_next(&r, &i, &at, &bad) && insn_is_emulated(&i) ? at : 0;
+}
+
 void guest_returns(const struct guest_elf *g, const struct kallsyms *k, struct hook_plan *p)
 {
 	struct extent sites[HOOK_SITE_COUNT] = { 0 }, workers[WORKER_COUNT] = { 0 };
@@ -157,6 +168,7 @@ void guest_returns(const struct guest_elf *g, const struct kallsyms *k, struct h
 	if (workers[INSERT_FLIP].addr)
 		quick[HOOK_SITE_PTY_WRITE] = branch_after_call(g, &workers[PUSH_BUFFER], workers[INSERT_FLIP].addr);
 	quick[HOOK_SITE_LINE_READ] = branch_after_call(g, &workers[LDISC_RECEIVE], 0);
+	p->tty_write = p->site[HOOK_SITE_PTY_WRITE].addr ? quick_entry(g, &workers[LDISC_WRITE]) : 0;
 	for (unsigned i = 0; i < HOOK_SITE_COUNT; i++) {
 		memset(p->ret[i], 0, sizeof(p->ret[i]));
 		if (!p->site[i].addr)

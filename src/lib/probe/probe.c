@@ -128,10 +128,18 @@ static bool may_return(const uint8_t b[2])
 	       (b[0] == 0x0f && (b[1] & 0xf0) == 0x80);
 }
 
+static bool is_push(const uint8_t b[2])
+{
+	return (b[0] & 0xf8) == 0x50 || (b[0] == 0x41 && (b[1] & 0xf8) == 0x50) || b[0] == 0x90;
+}
+
 /* Is this file the plan's? A probe inside of an instruction would break the guest. */
 static int check_file(int fd, const struct hook_plan *plan, struct err *e)
 {
 	uint8_t b[sizeof(plan->site[0].orig)];
+	if (plan->tty_write && (!in_text(plan, plan->tty_write) ||
+				pread(fd, b, 2, (off_t)(plan->tty_write - plan->base)) != 2 || !is_push(b)))
+		return err_set(e, -ESTALE, "the guest's kernel is another one than the plan's (terminals)");
 	for (unsigned i = 0; i < HOOK_SITE_COUNT; i++) {
 		const struct hook_place *s = &plan->site[i];
 		if (!s->addr)
@@ -176,12 +184,28 @@ static int attach_site(struct probe *p, unsigned site, pid_t pid, const char *fi
 	return r;
 }
 
+/* Ptys are read where their other side takes what was written; see probe.bpf.c. */
+static bool by_delivery(const struct hook_plan *plan)
+{
+	return plan->tty_write && plan->site[HOOK_SITE_LINE_READ].addr && plan->ret[HOOK_SITE_LINE_READ][0];
+}
+
+static int attach_writers(struct probe *p, pid_t pid, const char *file, const struct hook_plan *plan, struct err *e)
+{
+	struct bpf_program *g = bpf_object__find_program_by_name(p->object, "w_PTY_WRITE");
+	if (!g || !(p->placed >> HOOK_SITE_LINE_READ & 1))
+		return -ENOENT;
+	return attach(p, g, pid, file, plan->tty_write - plan->base, e);
+}
+
 static int attach_all(struct probe *p, pid_t pid, const char *file, const struct hook_plan *plan, struct err *e)
 {
 	int r = 0;
 	if (!plan->thread_size)
 		return err_set(e, -ENOENT, "the plan does not know how large a kernel's stack is");
 	for (unsigned i = 0; i < HOOK_SITE_COUNT; i++) {
+		if (i == HOOK_SITE_PTY_WRITE && by_delivery(plan))
+			continue;
 		int x = attach_site(p, i, pid, file, plan, e);
 		if (x == 0)
 			p->placed |= UINT64_C(1) << i;
@@ -189,6 +213,11 @@ static int attach_all(struct probe *p, pid_t pid, const char *file, const struct
 			p->absent |= UINT64_C(1) << i;
 		if (x < 0 && x != -ENOENT)
 			r = x;
+	}
+	if (by_delivery(plan)) {
+		int x = attach_writers(p, pid, file, plan, e);
+		*(x == 0 ? &p->placed : &p->absent) |= UINT64_C(1) << HOOK_SITE_PTY_WRITE;
+		r = x < 0 ? x : r;
 	}
 	if (!p->placed)
 		return r < 0 ? r : err_set(e, -ENOENT, "the plan has no place for a probe");

@@ -196,6 +196,7 @@ struct hook_plan {
 	/* For BPF alone (lib/guest/returns.h): instructions at which rax holds what
 	 * the site's function returns; 0 = none. */
 	uint64_t ret[HOOK_SITE_COUNT][HOOK_RETS];
+	uint64_t tty_write; /* likewise: where the line discipline is given (rdi) a terminal to write to; 0 = none */
 };
 
 #endif
