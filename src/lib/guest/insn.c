@@ -352,8 +352,8 @@ static bool leads_back(struct slice code, unsigned from, unsigned keep)
 	for (size_t at = from; at < code.n; at += i.len) {
 		if (!slice_sub(code, at, code.n - at, &rest) || !insn_decode(rest, &i))
 			return false;
-		int64_t to = (int64_t)at + i.len + i.imm;
-		if (insn_is_branch(&i) && to > 0 && to < keep)
+		int64_t to = insn_is_branch(&i) ? (int64_t)at + i.len + i.imm : 0;
+		if (to > 0 && to < keep)
 			return true;
 	}
 	return false;

@@ -242,7 +242,7 @@ static void path(struct walk *w, size_t at, unsigned *left)
 	struct insn i;
 	while (*left && first_time(w, at) && slice_sub(w->code, at, w->code.n - at, &rest) && insn_decode(rest, &i)) {
 		(*left)--;
-		int64_t to = (int64_t)at + i.len + i.imm;
+		int64_t to = insn_is_branch(&i) ? (int64_t)at + i.len + i.imm : -1;
 		bool inside = to >= 0 && to < (int64_t)w->code.n;
 		if (ends(&i))
 			return;
