@@ -261,11 +261,12 @@ const struct command command_table[] = {
 	      "the "
 	      "command was not understood. It may be used while the honeynet runs: what is still being written is no "
 	      "error.\n\n"
-	      "A journal that somebody cut off at a commit looks like one that ends there. An anchor, kept on another "
-	      "computer, tells: see skep anchor, and --from.\n\n"
-	      "The journal has no key yet: who could write as root or as the evidence process could have made all of "
-	      "it "
-	      "anew. Only an anchor from before speaks against that.",
+	      "The exit status is 3 if all is as recorded, but the end is not sealed: it is being written now, or a "
+	      "crash ended it, or somebody cut it off.\n\n"
+	      "The journal is signed with keys that are thrown away after use. Who takes this computer over cannot "
+	      "change what was recorded before; but he can make everything anew, or cut it off at an earlier orderly "
+	      "end. An anchor, kept on another computer, tells: see skep anchor, and --from.\n\n"
+	      "skep-verify DIRECTORY checks the same and shares nothing with skep but the format.",
 	  .opts = OPTS(DIR_OPT,
 		       { 0, "from", OPT_STRING, "ANCHOR",
 			 "Check that this anchor is in the journal, or each line of this file; may be given more than "
