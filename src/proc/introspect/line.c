@@ -19,7 +19,7 @@ static size_t trimmed(const char *s, const char *set)
 
 bool line_asks_secret(const char *prompt)
 {
-	static const char *const words[] = { "password", "passphrase", "passcode", "passwort", "PIN" };
+	static const char *const words[] = { "password", "passphrase", "passcode", "secret", "PIN" };
 	size_t n = trimmed(prompt, " *");
 	if (!n || (prompt[n - 1] != ':' && prompt[n - 1] != '?'))
 		return false;
@@ -66,6 +66,16 @@ static void settle_secret(struct line *l, line_fn fn, void *arg, const char *pro
 	fn(arg, what, l->wait.text, l->wait.n, prompt, l->wait.cut ? LINE_F_CUT : 0);
 }
 
+/* Did the program answer, but without showing what was typed? */
+static bool hidden(const struct line *l)
+{
+	char shown[SCREEN_CELLS * 4 + 1];
+	const char *last = memrchr(l->wait.text, '\n', l->wait.n);
+	last = last ? last + 1 : l->wait.text;
+	screen_text(&l->screen, shown, sizeof(shown));
+	return l->wait_bytes && !l->screen.over && !strstr(shown, last);
+}
+
 void line_flush(struct line *l, line_fn fn, void *arg)
 {
 	if (!l->waiting)
@@ -74,7 +84,9 @@ void line_flush(struct line *l, line_fn fn, void *arg)
 		settle_secret(l, fn, arg, l->wait.prompt);
 	else
 		settle(l, fn, arg, l->wait.text, l->wait.n, l->wait.prompt,
-		       l->wait.edited ? LINE_F_EDITED | LINE_F_CUT : 0);
+		       l->wait.edited ? LINE_F_EDITED | LINE_F_CUT
+		       : hidden(l)    ? LINE_F_NOECHO
+				      : 0);
 }
 
 /* How many bytes at the ends of both are equal. */

@@ -118,7 +118,7 @@ static void note_target(struct track *t, const char *program, struct slice args)
 }
 
 /* Decides what session the new program belongs to, before it is told. */
-static void place(struct track *t, struct proc *p, const char *path)
+static void place(struct track *t, struct proc *p, const char *path, struct slice args)
 {
 	struct conn *c = p->serving ? NULL : conns_get(&t->conns, p->accepted);
 	if (c && !c->handed && !ref_set(c->session)) {
@@ -135,7 +135,10 @@ static void place(struct track *t, struct proc *p, const char *path)
 	if (c && !ref_set(c->session) && !track_own_program(&as, c))
 		track_connection(t, p);
 	uint32_t kind = HOOK_TTY_KIND(t->f->tty);
-	if ((kind == HOOK_TTY_SERIAL || kind == HOOK_TTY_CONSOLE) && !sessions_get(&t->sessions, p->session)) {
+	struct fact_text name;
+	/* What else runs on a console at boot is nobody's session. */
+	bool login = !strcmp(path_base(path), "login") || (argument(args, 0, &name) && name.s[0] == '-');
+	if (login && (kind == HOOK_TTY_SERIAL || kind == HOOK_TTY_CONSOLE) && !sessions_get(&t->sessions, p->session)) {
 		struct tty *x = ttys_get(&t->ttys, t->f->tty, NULL, NULL);
 		tty_bind(x, track_orphan(t, p, INTRO_SVC_CONSOLE));
 	}
@@ -144,9 +147,7 @@ static void place(struct track *t, struct proc *p, const char *path)
 static void ran(struct track *t, struct proc *p, const char *path, struct slice args)
 {
 	struct conn *c;
-	bool served = p->serving;
-	place(t, p, path);
-	bool was_server = p->serving || served;
+	bool was_server = p->serving;
 	snprintf(p->exe, sizeof(p->exe), "%s", path);
 	c = conns_get(&t->conns, p->conn);
 	bool own = c && track_own_program(p, c);
@@ -183,7 +184,7 @@ void track_exec_done(struct track *t)
 	bool worked = t->f->ret == 0;
 	struct slice args = whole ? slice_of(j->buf + j->args, j->n - j->args) : (struct slice){ NULL, 0 };
 	if (p && worked && whole)
-		place(t, p, (const char *)j->buf);
+		place(t, p, (const char *)j->buf, args);
 	tell_exec(t, whole ? j : NULL, track_id(t, track_session_ref(t)));
 	if (p && worked)
 		ran(t, p, whole ? (const char *)j->buf : "?", args);

@@ -281,6 +281,14 @@ static void not_shown(void **state)
 	keys("yes\r");
 	shows("\r\n");
 	assert_string_equal(got, "Cn:yes;");
+	got[0] = 0;
+	/* not even a line feed: read -s */
+	shows("word? ");
+	keys("sesame\r");
+	shows("$ ");
+	keys("id\r");
+	shows("id\r\n");
+	assert_string_equal(got, "Cn:sesame;C:id;");
 }
 
 static void swallowed_keys(void **state)
@@ -378,6 +386,7 @@ static void prompts(void **state)
 	assert_true(line_asks_secret("Password: "));
 	assert_true(line_asks_secret("bob@host's password: "));
 	assert_true(line_asks_secret("Enter PIN: "));
+	assert_true(line_asks_secret("Secret: "));
 	assert_true(line_asks_secret("(current) UNIX password:"));
 	assert_false(line_asks_secret("spinning: "));
 	assert_false(line_asks_secret("root@pot:~# cat password"));

@@ -494,11 +494,17 @@ static void console(void **state)
 	struct actor sh = { .pid = 71, .ppid = 70, .comm = "bash", .tty = SERIAL(0) };
 	static const struct actor somebody = { .pid = 40, .comm = "kworker" };
 	(void)state;
+	guest_fork(&g, &init, 69); /* a script of the boot */
+	guest_exec(&g, &(struct actor){ .pid = 69, .ppid = 1, .comm = "rc", .tty = SERIAL(0) }, "/bin/mount", none);
+	guest_shows(&g, &(struct actor){ .pid = 69, .ppid = 1, .comm = "rc", .tty = SERIAL(0) }, SERIAL(0),
+		    "mounting\r\n");
 	guest_fork(&g, &init, 70);
 	guest_exec(&g, &getty, "/sbin/agetty", none);
 	getty.tty = SERIAL(0);
 	guest_shows(&g, &getty, SERIAL(0), "Debian\r\npot login: ");
 	assert_int_equal(id_of(INTRO_TTY, 0), 0);
+	assert_int_equal(id_of(INTRO_TTY, 1), 0);
+	assert_int_equal(guest_count(&g, INTRO_SESSION), 0);
 	guest_keys(&g, &somebody, SERIAL(0), "root\r");
 	assert_int_equal(session(0).service, INTRO_SVC_CONSOLE);
 	assert_int_equal(session(0).proto, 0);
