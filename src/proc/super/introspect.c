@@ -279,6 +279,10 @@ void introspect_no_probes(struct super *s, struct seq *q, const struct err *e)
 	struct machine *m = of(q);
 	drop_probes(&m->watch);
 	m->watch.way = INTRO_WAY_HOOKS;
+#ifdef MUTANT_PROBE_NO_FALLBACK
+	introspect_failed(s, q, e);
+	return;
+#endif
 	if (m->hp.introspection.mode == INTROSPECTION_PROBES) {
 		introspect_failed(s, q, e);
 		return;

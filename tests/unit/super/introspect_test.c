@@ -123,6 +123,51 @@ static void test_failures_cost_nothing(void **state)
 	}
 }
 
+/* Where root is: probes before hooks. */
+static void test_probes(void **state)
+{
+	static const struct {
+		uint32_t mode;
+		bool fails;
+		unsigned asked, vmm_fds, start_fds;
+		enum seeing seeing;
+	} cases[] = { { INTROSPECTION_AUTO, false, 1, 5, 4, SEEING_PROBES },
+		      { INTROSPECTION_AUTO, true, 1, 7, 2, SEEING_HOOKS },
+		      { INTROSPECTION_PROBES, false, 1, 5, 4, SEEING_PROBES },
+		      { INTROSPECTION_PROBES, true, 1, 5, 0, SEEING_ABSENT },
+		      { INTROSPECTION_HOOKS, false, 0, 7, 2, SEEING_HOOKS } };
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		static struct world w;
+		world_mode = "root";
+		world_start(&w);
+		world_mode = "rootless";
+		w.fail_type = cases[i].fails ? MSG_PRIV_PROBE : 0;
+		w.fail_nth = 1;
+		world_model(&m, 1);
+		m.honeypots[0].introspection.mode = cases[i].mode;
+		assert_true(world_up(&w, &m));
+		assert_int_equal(shown(&w, 0)->state, MACHINE_RUNNING);
+		assert_int_equal(shown(&w, 0)->seeing, cases[i].seeing);
+		assert_int_equal(world_count(&w, MSG_PRIV_PROBE), cases[i].asked);
+		assert_true(at_arg(&w, MSG_PRIV_VMM, cases[i].vmm_fds, 1) >= 0);
+		if (cases[i].start_fds)
+			assert_true(at_arg(&w, MSG_INTRO_START, cases[i].start_fds, 1) >= 0);
+		if (cases[i].asked)
+			assert_true(world_at(&w, MSG_PRIV_PROBE, 0, 1) < world_at(&w, MSG_PRIV_VMM, 0, 1));
+		if (cases[i].seeing == SEEING_PROBES) {
+			/* Another process goes on with the same probes. */
+			world_exited(&w, ROLE_INTROSPECT, 0, false, SIGSEGV);
+			world_idle(&w, 1700);
+			assert_true(at_arg(&w, MSG_INTRO_START, 4, 2) >= 0);
+			assert_int_equal(world_count(&w, MSG_PRIV_PROBE), 1);
+			assert_int_equal(shown(&w, 0)->seeing, SEEING_PROBES);
+		}
+		assert_true(world_down(&w));
+		world_end(&w);
+	}
+}
+
 static void test_off(void **state)
 {
 	static struct world w;
@@ -287,15 +332,11 @@ static void test_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_failures_cost_nothing),
-		cmocka_unit_test(test_off),
-		cmocka_unit_test(test_death),
-		cmocka_unit_test(test_tampered),
-		cmocka_unit_test(test_losses),
-		cmocka_unit_test(test_guest_restarts),
-		cmocka_unit_test(test_no_hello),
-		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_order),    cmocka_unit_test(test_failures_cost_nothing),
+		cmocka_unit_test(test_probes),   cmocka_unit_test(test_off),
+		cmocka_unit_test(test_death),    cmocka_unit_test(test_tampered),
+		cmocka_unit_test(test_losses),   cmocka_unit_test(test_guest_restarts),
+		cmocka_unit_test(test_no_hello), cmocka_unit_test(test_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

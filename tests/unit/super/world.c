@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+const char *world_mode = "rootless";
+
 static void die(const char *what)
 {
 	perror(what);
@@ -80,7 +82,7 @@ void world_start_early(struct world *w, const struct model *m)
 	w->pid = fork();
 	if (w->pid == 0) {
 		char uid[16];
-		char *argv[] = { "super", "shop", "/tmp/evidence", "rootless", uid, NULL };
+		char *argv[] = { "super", "shop", "/tmp/evidence", (char *)world_mode, uid, NULL };
 		snprintf(uid, sizeof(uid), "%u", getuid());
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		int l = fcntl(listen_fd, F_DUPFD, 10), p = fcntl(pair[1], F_DUPFD, 10);
@@ -205,6 +207,9 @@ static void play_priv(struct world *w, struct msg *m)
 	} else if (m->type == MSG_PRIV_VMM) {
 		slot = (int)MSG_BODY_AS(m, priv_vmm)->slot;
 		arg = (uint32_t)m->nfds;
+	} else if (m->type == MSG_PRIV_PROBE) {
+		slot = (int)MSG_BODY_AS(m, priv_probe)->slot;
+		arg = (uint32_t)m->nfds;
 	} else if (m->type == MSG_PRIV_MEMORY) {
 		slot = (int)MSG_BODY_AS(m, priv_memory)->slot;
 	} else if (m->type == MSG_PRIV_KILL) {
@@ -235,6 +240,10 @@ static void play_priv(struct world *w, struct msg *m)
 			w->intro_pid[slot] = d.pid;
 		break;
 	}
+	case MSG_PRIV_PROBE:
+		fds[nfds++] = memfd_create("bpf-ring", MFD_CLOEXEC);
+		fds[nfds++] = memfd_create("bpf-state", MFD_CLOEXEC);
+		break;
 	case MSG_PRIV_MEMORY:
 		fds[nfds++] = memfd_create("memory", MFD_CLOEXEC);
 		fds[nfds++] = memfd_create("pidfd", MFD_CLOEXEC);

@@ -81,4 +81,6 @@ void world_intro(struct world *w, unsigned slot, unsigned event, uint64_t lost, 
 int world_at(const struct world *w, uint32_t type, int slot, unsigned nth);
 unsigned world_count(const struct world *w, uint32_t type);
 
+extern const char *world_mode; /* "rootless"; or "root", before world_start */
+
 #endif
