@@ -279,6 +279,9 @@ static int show(struct cmd *c, const struct session *s, const struct place *wher
 		fprintf(c->out, "\nPROCESSES\n");
 		proc_table_print(&w.procs, c->out, s->id, false);
 	}
+	/* A reader of a pipe that has seen enough is no trouble worth a message. */
+	if (status == CMD_OK && ferror(c->out))
+		status = CMD_FAILED;
 	json_decref(w.commands);
 	json_decref(w.execs);
 	json_decref(w.files);
@@ -374,5 +377,5 @@ int cmd_tree(struct cmd *c)
 	if (all && status == CMD_OK)
 		return cmd_json(c, all);
 	json_decref(all);
-	return status;
+	return status == CMD_OK && ferror(c->out) ? CMD_FAILED : status;
 }
