@@ -84,7 +84,8 @@ class Client:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
         self.p = subprocess.Popen([SKEP, "lab", net.name, "--", "sshpass", "-p", password, "ssh", *SSH, "-e", "none", "-tt",
-                                   f"{user}@{WEB}", *command], stdin=slave, stdout=slave, stderr=subprocess.PIPE)
+                                   f"{user}@{WEB}", *command], stdin=slave, stdout=slave, stderr=subprocess.PIPE,
+                                  env={**os.environ, "TERM": "xterm"})
         net.procs.append(self.p)
         os.close(slave)
         self.reader = threading.Thread(target=self.read, daemon=True)

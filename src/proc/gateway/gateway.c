@@ -25,6 +25,7 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 		      uint8_t *verdict)
 {
 	struct frame f = { .bytes = bytes, .wirelen = wirelen, .in = p, .now = now, .check_sums = !p->conf.uplink };
+	g->latest = now;
 	p->stats.frames_in++;
 	p->stats.bytes_in += wirelen;
 
@@ -72,6 +73,12 @@ bool gateway_receive(struct gateway *g, struct port *p, uint32_t events)
 void gateway_tick(struct gateway *g, uint64_t now)
 {
 	g->wall = ev_realtime() - ev_monotonic();
+#ifndef MUTANT_TICK_GOES_BACK
+	/* The event loop's time is that of its turn's begin; frames of the same turn
+	 * are later. Time since something must never be negative. */
+	if (now < g->latest)
+		now = g->latest;
+#endif
 	flow_expire(g, now, 4096);
 	frag_expire(g, now);
 	denied_flush(g, now, false);

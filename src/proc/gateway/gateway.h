@@ -43,6 +43,7 @@ struct gateway {
 	bool frozen;     /* the whole honeynet */
 	bool any_frozen; /* it, or one of the ports */
 	uint64_t wall;   /* CLOCK_REALTIME minus the monotonic clock, ns */
+	uint64_t latest; /* time of the last frame, ns */
 };
 
 /* *g is large: allocate with gateway_new. NULL with e set on failure. */

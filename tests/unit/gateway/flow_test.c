@@ -120,6 +120,21 @@ static void timeouts(void **state)
 	assert_int_equal(w->g->flows.count, 0);
 }
 
+/* The tick of a turn of the event loop has an earlier time than its frames. */
+static void tick_before_frame(void **state)
+{
+	(void)state;
+	FROM_UP(IN, .proto = 6, .sport = 4000, .dport = 22, .flags = TCP_SYN);
+	FROM_POT(OUT, .proto = 6, .sport = 22, .dport = 4000, .flags = TCP_SYN | TCP_ACK);
+	FROM_UP(IN, .proto = 6, .sport = 4000, .dport = 22, .flags = TCP_ACK);
+	FROM_UP(IN, .proto = 17, .sport = 4000, .dport = 53);
+	assert_int_equal(w->g->flows.count, 2);
+	gateway_tick(w->g, w->now - 1);
+	assert_int_equal(w->g->flows.count, 2);
+	FROM_POT(OUT, .proto = 6, .sport = 22, .dport = 4000, .flags = TCP_ACK);
+	assert_forwarded(w, REASON_REPLY);
+}
+
 static void full_for_one(void **state)
 {
 	(void)state;
@@ -282,6 +297,7 @@ int main(void)
 		T(tcp_life),
 		T(reset_and_reuse),
 		T(timeouts),
+		T(tick_before_frame),
 		TINY(full_for_one),
 		TINY(denied_attempts_are_told),
 		TINY(no_record_is_lost),
