@@ -4,6 +4,7 @@
  * recorded, and a line to keep elsewhere that says how far it was. The checks
  * are in verify_core.h; here are the directory, the options and the words.
  */
+#include "cli/anchor.h"
 #include "cli/evidence_dir.h"
 #include "cli/verify_core.h"
 
@@ -306,13 +307,48 @@ int cmd_verify(struct cmd *c)
 	return status;
 }
 
+/* What is to be done with the anchor besides, or instead of, printing it. */
+static int give(struct cmd *c, const char *text)
+{
+	const char *tsq = cmd_str(c, "tsq");
+	char *argv[CMD_GIVEN + 1];
+	unsigned n = 0;
+	int status = tsq ? anchor_tsq(c, text, tsq) : CMD_OK;
+	if (status != CMD_OK)
+		return status;
+	for (const char *a; n < CMD_GIVEN && (a = cmd_str_at(c, "exec", n)); n++)
+		argv[n] = (char *)a;
+	argv[n] = NULL;
+	if (n)
+		return anchor_exec(c, argv, text);
+	fprintf(c->out, "%s\n", text);
+	if (isatty(fileno(c->out)) && !cmd_flag(c, "no-qr") && !c->quiet)
+		anchor_qr(c->out, text);
+	return CMD_OK;
+}
+
+static int time_stamp(struct cmd *c)
+{
+	struct verify_anchor *a = calloc(ANCHORS, sizeof(*a));
+	unsigned n = 0;
+	if (!a)
+		return cmd_fail(c, "out of memory");
+	int status = read_anchors(c, a, &n);
+	if (status == CMD_OK)
+		status = anchor_tsr(c, cmd_str(c, "tsr"), cmd_str(c, "ca"), a, n);
+	free(a);
+	return status;
+}
+
 int cmd_anchor(struct cmd *c)
 {
 	struct place p = { .cmd = c };
 	struct verify_report r;
-	char text[2 * VERIFY_HASH + 1], time[40];
+	char text[VERIFY_ANCHOR_TEXT], hash[2 * VERIFY_HASH + 1], time[40];
 	if (sodium_init() < 0)
 		return cmd_fail(c, "cannot initialise libsodium");
+	if (cmd_str(c, "tsr"))
+		return time_stamp(c);
 	int status = evidence_dir_open(c, &p.dir);
 	if (status != CMD_OK)
 		return status;
@@ -324,8 +360,13 @@ int cmd_anchor(struct cmd *c)
 		status = cmd_fail(c, "the journal of %s is not intact: see skep verify", p.dir.path);
 	} else {
 		verify_time(time, r.committed_ns);
-		fprintf(c->out, "skep-anchor-1:%s:%" PRIu64 ":%s:%s\n", cmd_safe((char[140]){ 0 }, 140, r.honeynet),
-			r.committed, sodium_bin2hex(text, sizeof(text), r.committed_hash, VERIFY_HASH), time);
+		snprintf(text, sizeof(text), "skep-anchor-1:%s:%" PRIu64 ":%s:%s", r.honeynet, r.committed,
+			 sodium_bin2hex(hash, sizeof(hash), r.committed_hash, VERIFY_HASH), time);
+		struct verify_anchor check;
+		/* A journal may say anything of its honeynet. */
+		status = verify_anchor_parse(text, &check)
+			     ? give(c, text)
+			     : cmd_fail(c, "the journal of %s has no honeynet's name", p.dir.path);
 	}
 	verify_free(&r);
 	evidence_dir_close(&p.dir);

@@ -279,11 +279,30 @@ const struct command command_table[] = {
 	{ .name = "anchor",
 	  .args = "[NAME]",
 	  .brief = "print where the journal stands now",
-	  .text = "Prints one line: the number, hash and time of the last record that the journal of the honeynet NAME "
-		  "has committed. Keep it where an intruder on this computer cannot change it; skep verify with its "
-		  "option from then shows whether all that was recorded until now is still there.\n\n"
-		  "  skep anchor demo >>anchors",
-	  .opts = OPTS(DIR_OPT),
+	  .text =
+	      "Prints one line: the number, hash and time of the last record that the journal of the honeynet NAME "
+	      "has committed, with its hash and time; on a terminal also as a QR code, for a camera. Keep it where "
+	      "an "
+	      "intruder on this computer cannot change it; skep verify with its option from then shows whether all "
+	      "that was recorded until now is still there.\n\n"
+	      "  skep anchor demo --exec ssh --exec backup --exec 'cat >>anchors'\n\n"
+	      "Nothing does this by itself: let a timer of the system do it, once an hour, say.\n\n"
+	      "A time-stamping authority (RFC 3161) can say when an anchor was there. --tsq writes the request, which "
+	      "holds only a hash; its answer proves nothing without the anchor, so keep both.\n\n"
+	      "  skep anchor demo --tsq a.tsq >>anchors\n"
+	      "  curl -H Content-Type:application/timestamp-query --data-binary @a.tsq https://... >a.tsr\n"
+	      "  skep anchor --tsr a.tsr --from anchors --ca tsa.pem",
+	  .opts =
+	      OPTS(DIR_OPT,
+		   { 0, "exec", OPT_STRING, "PROGRAM",
+		     "Give the anchor to PROGRAM on its standard input instead; given again: its arguments. No shell" },
+		   { 0, "no-qr", OPT_FLAG, NULL, "No QR code" },
+		   { 0, "tsq", OPT_STRING, "FILE", "Write a time-stamp request over the anchor too" },
+		   { 0, "tsr", OPT_STRING, "FILE",
+		     "Check this time-stamp response; --from says of which anchor. Reads no evidence" },
+		   { 0, "from", OPT_STRING, "ANCHOR", "With --tsr: the anchor, or a file of anchors" },
+		   { 0, "ca", OPT_STRING, "FILE",
+		     "With --tsr: the authority's certificates (PEM); without, only what was stamped is checked" }),
 	  .min_args = 0,
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
