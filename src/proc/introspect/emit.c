@@ -56,7 +56,12 @@ void emit_u32(struct emit *e, uint32_t v)
 
 void emit_text(struct emit *e, const char *s, size_t n)
 {
-	size_t room = emit_room(e);
+	size_t room = emit_room(e), whole = n ? strnlen(s, n) : 0;
+	if (whole < n) {
+		/* What stands behind a zero byte would be another text. */
+		n = whole;
+		e->flags |= INTRO_F_CUT;
+	}
 	if (!room) {
 		/* A text always ends: the record's last byte is given up for it. */
 		e->buf[e->n - 1] = 0;

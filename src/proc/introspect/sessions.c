@@ -120,8 +120,7 @@ struct ref sessions_begin(struct sessions *t, const struct fact *f, const struct
 
 void sessions_user(struct sessions *t, struct session *s, const struct fact *f, const char *user, size_t n, bool sure)
 {
-	if (n >= sizeof(s->user))
-		n = sizeof(s->user) - 1;
+	n = n ? strnlen(user, n < sizeof(s->user) ? n : sizeof(s->user) - 1) : 0;
 	if (!n || (s->user_sure && !sure))
 		return;
 	bool same = strlen(s->user) == n && !memcmp(s->user, user, n);

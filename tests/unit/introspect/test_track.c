@@ -752,6 +752,20 @@ static void first_record(void **state)
 	guest_free(&h);
 }
 
+/* Zero bytes in what a hostile sshd says do not make more texts. */
+static void zero_bytes(void **state)
+{
+	struct ssh s;
+	(void)state;
+	daemon_up();
+	connects(&s, 200, 40000);
+	guest_monitor(&g, &s.monitor, LOGIN_PWNAM, "\0\0\0\3a\0b", 7);
+	guest_monitor(&g, &s.monitor, LOGIN_PASSWORD, "\0\0\0\4x\0yz", 8);
+	guest_monitor_u32(&g, &s.child, LOGIN_PASSWORD_OK, 1);
+	assert_login(0, INTRO_SUCCEEDED, INTRO_AUTH_PASSWORD, "a", "x");
+	assert_true(guest_record(&g, INTRO_LOGIN, 0)->head.flags & INTRO_F_CUT);
+}
+
 /* A login that lasts a moment, and a thousand of them. */
 static void many_short_ones(void **state)
 {
@@ -783,6 +797,7 @@ int main(void)
 		T(backdoor),           T(to_oneself),           T(console),           T(pid_reuse),
 		T(exec_by_a_thread),   T(long_arguments),       T(nameless_programs), T(losses),
 		T(in_the_middle),      T(restart_of_the_guest), T(first_record),      T(many_short_ones),
+		T(zero_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
