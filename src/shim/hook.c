@@ -22,7 +22,7 @@
  *
  * The fds stay open, and close(2) of them does nothing: a guest that restarts
  * executes its kernel anew in this process, and we come back. Guest processes
- * begin as copies of this one; they inherit neither the slots nor the ring.
+ * begin as copies of this one; they inherit neither slots nor plan nor ring.
  */
 #include "shim/hook.h"
 
@@ -57,6 +57,7 @@ static const struct hook_plan *map_plan(int fd)
 	const struct hook_plan *p = mmap(NULL, sizeof(*p), PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return NULL;
+	madvise((void *)p, sizeof(*p), MADV_DONTFORK);
 	if (p->magic == HOOK_PLAN_MAGIC && p->size == sizeof(*p) && p->thread_size >= 4096 &&
 	    !(p->thread_size & (p->thread_size - 1)) && p->text < p->text_end && p->text >= p->base)
 		return p;

@@ -547,6 +547,38 @@ static void test_full_ring(void **state)
 	assert_int_equal(m.last_seq - first, m.n);
 }
 
+/* Guest processes are host processes that began as copies of the kernel: none
+ * of them holds what the kernel holds of the hooks. */
+static void test_guest_processes(void **state)
+{
+	(void)state;
+	unsigned seen = 0;
+	char path[64], line[512];
+	assert_true(atoi(machine_ask(&m, 10, "sleeper")) > 0);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", m.pid, m.pid);
+	FILE *c = fopen(path, "r");
+	assert_non_null(c);
+	for (int pid; fscanf(c, "%d", &pid) == 1;) {
+		snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+		FILE *f = fopen(path, "r");
+		/* Threads of the kernel are children as well, with all of its memory. */
+		bool kernel = false, ours = false;
+		while (f && fgets(line, sizeof(line), f)) {
+			unsigned long from = 0;
+			sscanf(line, "%lx", &from);
+			kernel = kernel || strstr(line, "linux.uml");
+			ours =
+			    ours || strstr(line, "memfd:") || (from < m.plan.base && from >= m.plan.base - (2u << 20));
+		}
+		assert_false(ours && !kernel);
+		seen += f && !kernel;
+		if (f)
+			fclose(f);
+	}
+	fclose(c);
+	assert_true(seen > 0);
+}
+
 /* The guest restarts: its kernel is executed anew in the same process. */
 static void test_restart(void **state)
 {
@@ -585,6 +617,7 @@ int main(void)
 		T(test_sockets),
 		T(test_auth),
 		T(test_module),
+		T(test_guest_processes),
 		T(test_full_ring),
 		T(test_restart),
 	};
