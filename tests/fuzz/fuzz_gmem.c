@@ -74,6 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char text[64];
 	if (gmem_text(&g, BASE + s.n / 2, text, sizeof(text)))
 		must(strlen(text) < sizeof(text));
+	char words[100];
+	must(gmem_describe(&g, BASE + 64, words, sizeof(words)) == strlen(words));
 	told = 0;
 	tamper_start(&t, &ev, fd, &p, ~UINT64_C(0), on_tamper, NULL);
 	bool fine = tamper_look(&t);

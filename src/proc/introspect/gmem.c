@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/introspect/gmem.h"
 
+#include "base/text.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,4 +98,24 @@ unsigned gmem_ancestors(const struct gmem *g, uint64_t task, struct gmem_task *o
 		task = out[n - 1].parent;
 	}
 	return n;
+}
+
+size_t gmem_describe(const struct gmem *g, uint64_t task, char *out, size_t cap)
+{
+	struct gmem_task t[GMEM_TOLD];
+	unsigned n = gmem_ancestors(g, task, t, GMEM_TOLD);
+	size_t len = 0;
+	if (cap)
+		out[0] = 0;
+	for (unsigned i = 0; i < n; i++) {
+		char name[80], one[160];
+		text_safe(name, sizeof(name), t[i].comm, strlen(t[i].comm), false);
+		int k =
+		    snprintf(one, sizeof(one), "%s%s[%u] uid %u", i ? ", child of " : "", name, t[i].tgid, t[i].uid);
+		if (k < 0 || len + (size_t)k >= cap)
+			break;
+		memcpy(out + len, one, (size_t)k + 1);
+		len += (size_t)k;
+	}
+	return len;
 }

@@ -43,4 +43,9 @@ bool gmem_current(const struct gmem *g, uint64_t stack, struct gmem_task *out);
  * how many are in out. */
 unsigned gmem_ancestors(const struct gmem *g, uint64_t task, struct gmem_task *out, unsigned max);
 
+/* "sh[812] uid 0, child of sshd[790] uid 0, ..." of task, safe for a terminal; empty
+ * if it is no task. Returns the length. */
+#define GMEM_TOLD 5u /* ancestors that are named */
+size_t gmem_describe(const struct gmem *g, uint64_t task, char *out, size_t cap);
+
 #endif

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "guest/plan.h"
 #include "proc/introspect/batch.h"
+#include "proc/introspect/gmem.h"
 #include "proc/introspect/source.h"
 #include "proc/introspect/tamper.h"
 #include "proc/introspect/track.h"
@@ -48,6 +49,7 @@ static struct introspect {
 	struct batches out;
 	struct source src;
 	struct tamper tamper;
+	uint64_t last_task; /* of the last fact */
 	struct track *track;
 	struct hook_plan plan;
 	int plan_fd, ring_fd, mem_fd, pid_fd;
@@ -160,9 +162,14 @@ static bool on_kept(void *arg)
 
 static void tampered(const char *what)
 {
-	snprintf(x.why, sizeof(x.why), "%.159s", what);
+	/* Who did something last, as far as the guest's memory says. */
+	const struct gmem g = { x.mem_fd, &x.plan };
+	char who[240], text[400];
+	bool known = x.mem_fd >= 0 && gmem_describe(&g, x.last_task, who, sizeof(who));
+	snprintf(text, sizeof(text), "%s%s%s", what, known ? "; last seen: " : "", known ? who : "");
+	snprintf(x.why, sizeof(x.why), "%.159s", text);
 	x.tell_tampered = true;
-	track_tamper(x.track, ev_realtime(), what);
+	track_tamper(x.track, ev_realtime(), text);
 	flush();
 	tell();
 }
@@ -195,6 +202,8 @@ static void on_fact(void *arg, const struct fact *f)
 	(void)arg;
 	bool known = x.track->hello;
 	track_fact(x.track, f);
+	if (f->type < HOOK_TYPE_COUNT)
+		x.last_task = f->task;
 	if (f->type == HOOK_HELLO) {
 		watch_hooks(x.track->placed);
 		x.tell_up = true;

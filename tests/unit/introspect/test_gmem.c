@@ -152,9 +152,30 @@ static void test_ancestors(void **state)
 	assert_int_equal(gmem_ancestors(&g, 3, t, 200), 0);
 }
 
+static void test_describe(void **state)
+{
+	(void)state;
+	char b[400];
+	poke_task(2, 2, TASK(1), "sshd\0\0\0\0\0\0\0\0\0\0\0");
+	poke_task(3, 3, TASK(2), "\033[2Jx\0\0\0\0\0\0\0\0\0\0");
+	size_t n = gmem_describe(&g, TASK(3), b, sizeof(b));
+	assert_string_equal(b, "\\x1b[2Jx[3] uid 1000, child of sshd[2] uid 1000, child of a-process[1] uid 1000");
+	assert_int_equal(n, strlen(b));
+	assert_int_equal(gmem_describe(&g, TASK(3), b, 30), strlen("\\x1b[2Jx[3] uid 1000"));
+	assert_string_equal(b, "\\x1b[2Jx[3] uid 1000");
+	assert_int_equal(gmem_describe(&g, TASK(3), b, 0), 0);
+	assert_int_equal(gmem_describe(&g, 12345, b, sizeof(b)), 0);
+	assert_string_equal(b, "");
+	/* However deep it is, only so many are named. */
+	n = gmem_describe(&g, TASK(90), b, sizeof(b));
+	assert_non_null(strstr(b, "[86]"));
+	assert_null(strstr(b, "[85]"));
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-	const struct CMUnitTest tests[] = { T(test_read), T(test_text), T(test_task), T(test_ancestors) };
+	const struct CMUnitTest tests[] = { T(test_read), T(test_text), T(test_task), T(test_ancestors),
+					    T(test_describe) };
 	return cmocka_run_group_tests_name("memory of a guest", tests, NULL, NULL);
 }

@@ -97,6 +97,9 @@ static void test_tasks(void **state)
 		assert_int_equal(x.pid, 1);
 		assert_int_equal(x.tgid, 1);
 		assert_memory_equal(x.comm, m.rec[i].h.comm, sizeof(m.rec[i].h.comm));
+		char text[200];
+		assert_true(gmem_describe(&g, m.rec[i].h.task, text, sizeof(text)) > 0);
+		assert_string_equal(text, "init[1] uid 0");
 		seen++;
 	}
 	assert_true(seen > 0);
