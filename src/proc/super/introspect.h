@@ -16,17 +16,22 @@ struct machine *introspect_of(struct super *s, const struct chan *c);
 /* The steps of a machine's start, before and after its VMM's. All are optional:
  * what fails is told (introspect_failed), and the machine runs unseen. The
  * sequence's subject is the machine. */
+#ifndef MUTANT_INTROSPECT_COSTS
+#define INTROSPECT_OPTIONAL true
+#else
+#define INTROSPECT_OPTIONAL false
+#endif
 /* clang-format off */
-#define INTROSPECT_DECIDE                                                                                    \
-	{ "decide how to see it", introspect_decide, NULL, true, introspect_failed }
-#define INTROSPECT_BEFORE                                                                                    \
-	{ "make the record source of its introspection", introspect_source, NULL, true, introspect_failed }, \
-	{ "start its introspection", introspect_spawn, introspect_spawned, true, introspect_failed },        \
-	{ "prepare its introspection", introspect_prepare, introspect_prepared, true, introspect_failed },   \
+#define INTROSPECT_DECIDE                                                                                               \
+	{ "decide how to see it", introspect_decide, NULL, INTROSPECT_OPTIONAL, introspect_failed }
+#define INTROSPECT_BEFORE                                                                                               \
+	{ "make the record source of its introspection", introspect_source, NULL, INTROSPECT_OPTIONAL, introspect_failed }, \
+	{ "start its introspection", introspect_spawn, introspect_spawned, INTROSPECT_OPTIONAL, introspect_failed },    \
+	{ "prepare its introspection", introspect_prepare, introspect_prepared, INTROSPECT_OPTIONAL, introspect_failed }, \
 	{ "load its probes", introspect_probe, introspect_probed, true, introspect_no_probes }
-#define INTROSPECT_AFTER                                                                                     \
-	{ "open its memory", introspect_memory, introspect_memory_opened, true, introspect_failed },         \
-	{ "begin its introspection", introspect_begin, introspect_begun, true, introspect_failed }
+#define INTROSPECT_AFTER                                                                                                \
+	{ "open its memory", introspect_memory, introspect_memory_opened, INTROSPECT_OPTIONAL, introspect_failed },     \
+	{ "begin its introspection", introspect_begin, introspect_begun, INTROSPECT_OPTIONAL, introspect_failed }
 /* clang-format on */
 int introspect_decide(struct super *s, struct seq *q, struct err *e);
 int introspect_source(struct super *s, struct seq *q, struct err *e);
