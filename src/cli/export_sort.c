@@ -105,7 +105,9 @@ static int put(struct sorter *s, FILE *f, const struct item *it)
 {
 	struct head h = { .time = it->time, .seq = it->seq, .len = it->len, .tag = it->tag };
 	s->size += sizeof(h) + it->len;
-	return fwrite(&h, sizeof(h), 1, f) == 1 && fwrite(s->buf + it->off, 1, it->len, f) == it->len ? 0 : -1;
+	if (fwrite(&h, sizeof(h), 1, f) != 1)
+		return -1;
+	return !it->len || fwrite(s->buf + it->off, 1, it->len, f) == it->len ? 0 : -1;
 }
 
 /* What is in memory becomes a run. */
