@@ -116,8 +116,11 @@ static int play(struct cmd *c, const struct session *s, const struct place *wher
 	sigaction(SIGTERM, &old[1], NULL);
 	if (got < 0)
 		return cmd_fail_err(c, &e, NULL);
-	if (screen)
-		cmd_note(c, "\n%s", told_to_end ? "stopped" : "the session ends here");
+	if (screen) {
+		fputc('\n', c->out);
+		fflush(c->out);
+		cmd_note(c, told_to_end ? "-- stopped" : "-- the session ends here");
+	}
 	return CMD_OK;
 }
 

@@ -150,6 +150,7 @@ static void end_focus(struct watch *w)
 	fwrite(rest, 1, term_end(&w->term, rest), w->c->out);
 	if (isatty(fileno(w->c->out)) && w->mode != TERM_PLAIN)
 		fputs(term_reset, w->c->out);
+	fputc('\n', w->c->out);
 	fflush(w->c->out);
 	w->focus = 0;
 }
@@ -160,7 +161,7 @@ static void begin_focus(struct watch *w, const struct source *src, const struct 
 	char id[SESSION_ID_TEXT], peer[SESSION_ENDPOINT];
 	const struct session_tty *t = session_main_tty(s);
 	end_focus(w);
-	cmd_note(w->c, "\n%s: session %s from %s; Ctrl-C ends", s->honeypot, session_id_text(id, s->id),
+	cmd_note(w->c, "-- %s: session %s from %s; Ctrl-C ends", s->honeypot, session_id_text(id, s->id),
 		 session_peer(peer, s));
 	w->focus = s->id;
 	w->focus_tty = t ? t->tty : 0;
@@ -294,7 +295,8 @@ static void refocus(struct watch *w)
 	for (unsigned i = 0; i < w->n; i++)
 		for (unsigned k = 0; k < w->sources[i]->table.n; k++) {
 			const struct session *x = &w->sources[i]->table.s[k];
-			if (x->over || !session_main_tty(x))
+			/* A login prompt on a serial console, where nobody types, is none. */
+			if (x->over || !session_main_tty(x) || (x->who.service == INTRO_SVC_CONSOLE && !x->in))
 				continue;
 			active++;
 			src = w->sources[i];
@@ -304,7 +306,10 @@ static void refocus(struct watch *w)
 		begin_focus(w, src, s);
 	} else if (active != 1 && w->focus) {
 		end_focus(w);
-		cmd_note(w->c, active ? "\n%u sessions at once: their lines" : "\nno session goes on; waiting", active);
+		if (active)
+			cmd_note(w->c, "-- %u sessions at once: their lines", active);
+		else
+			cmd_note(w->c, "-- no session goes on; waiting");
 	}
 }
 
