@@ -139,6 +139,7 @@ static void text(struct cast *w, uint64_t time, unsigned dir, struct slice s)
 
 void cast_event(struct cast *w, const struct play_event *ev)
 {
+	w->last = ev->time;
 	if (ev->what == PLAY_SIZE) {
 		if (ev->rows == w->rows && ev->cols == w->cols)
 			return;
@@ -149,7 +150,6 @@ void cast_event(struct cast *w, const struct play_event *ev)
 		return;
 	}
 	text(w, ev->time, ev->what == PLAY_OUTPUT, ev->bytes);
-	w->last = ev->time;
 }
 
 int cast_end(struct cast *w)
