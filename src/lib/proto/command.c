@@ -290,7 +290,8 @@ const struct command command_table[] = {
 	      "A time-stamping authority (RFC 3161) can say when an anchor was there. --tsq writes the request, which "
 	      "holds only a hash; its answer proves nothing without the anchor, so keep both.\n\n"
 	      "  skep anchor demo --tsq a.tsq >>anchors\n"
-	      "  curl -H Content-Type:application/timestamp-query --data-binary @a.tsq https://... >a.tsr\n"
+	      "  curl -H Content-Type:application/timestamp-query \\\n"
+	      "    --data-binary @a.tsq https://... >a.tsr\n"
 	      "  skep anchor --tsr a.tsr --from anchors --ca tsa.pem",
 	  .opts =
 	      OPTS(DIR_OPT,

@@ -12,7 +12,9 @@
 uint32_t name_split(const char *name, char open_name[STORE_NAME])
 {
 	const char *file = strchr(name, '/'), *p, *end;
-	snprintf(open_name, STORE_NAME, "%s", name);
+	size_t len = strnlen(name, STORE_NAME - 1);
+	memcpy(open_name, name, len);
+	open_name[len] = '\0';
 	if (!file)
 		return 0;
 	p = ++file;
@@ -53,9 +55,8 @@ int name_note(struct store *s, const char *name)
 	if (s->nseries == s->capseries) {
 		unsigned cap = s->capseries ? 2 * s->capseries : 16;
 		struct series *more = realloc(s->series, cap * sizeof(*more));
-		if (!more) {
+		if (!more)
 			return -ENOMEM;
-		}
 		s->series = more;
 		s->capseries = cap;
 	}
