@@ -30,6 +30,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -120,6 +121,18 @@ static void fill_slot(uint8_t *slot, enum hook_site s)
 	hook_orig[s] = (word)slot + SLOT_ORIG;
 }
 
+/* The host's kernel writes into a registered area whenever it puts a process on a
+ * processor, and kills one that has it no more: guest processes inherit it, and
+ * lose it (wrap_hide.c). */
+static bool forget_rseq(void)
+{
+	enum { UNREGISTER = 1 };
+	if (!__rseq_size)
+		return true;
+	void *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+	return !syscall(SYS_rseq, area, 32, UNREGISTER, RSEQ_SIG);
+}
+
 static uint64_t place(void)
 {
 	_Static_assert(HOOK_SITE_COUNT * SLOT <= 4096, "one page of slots");
@@ -132,7 +145,7 @@ static uint64_t place(void)
 	memset(slots, 0xcc, 4096);
 	uint64_t placed = 0;
 	for (unsigned s = 0; s < HOOK_SITE_COUNT; s++)
-		if (fits(s)) {
+		if (fits(s) && (s != HOOK_SITE_UNMAP || forget_rseq())) {
 			fill_slot(slots + s * SLOT, s);
 			placed |= UINT64_C(1) << s;
 		}

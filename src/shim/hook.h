@@ -37,8 +37,10 @@ bool hook_holds(int fd);
 void hook_hide(void *dst, word src, size_t n);
 
 typedef word (*orig4)(word, word, word, word);
+typedef word (*orig5)(word, word, word, word, word);
 /* Machine words pass in registers: a function with fewer parameters ignores the rest. */
 #define CALL_ORIG(site, ...) ((orig4)hook_orig[HOOK_SITE_##site])(__VA_ARGS__)
+#define CALL_ORIG5(site, ...) ((orig5)hook_orig[HOOK_SITE_##site])(__VA_ARGS__)
 
 /* ---- the guest's memory ---- */
 

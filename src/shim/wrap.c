@@ -46,6 +46,7 @@ const uint16_t *const hook_needs[HOOK_SITE_COUNT] = {
 	[HOOK_SITE_TTY_BATCH] = NEEDS(),
 	[HOOK_SITE_SLEEP] = NEEDS(),
 	[HOOK_SITE_STACK] = NEEDS(),
+	[HOOK_SITE_UNMAP] = NEEDS(),
 	[HOOK_SITE_KERNEL_READ] = NEEDS(),
 };
 

@@ -13,6 +13,12 @@
  * frame has. Afterwards they are put back; nothing runs in between. The walk of a
  * task's own stack (an oops, a warning) is left alone, and ends at a wrapper.
  *
+ * Processes: a guest process begins as a copy of the kernel's host process. When
+ * it executes its first program User Mode Linux takes away what is mapped below its
+ * own two pages, 512 GiB high; libraries, stack and environment of the host
+ * process are above, where any program of the guest could read them. They are
+ * taken away in the same moment.
+ *
  * None of this stops a module that reads memory by itself.
  */
 #include "shim/wrap.h"
@@ -86,4 +92,21 @@ WRAP(STACK)
 		((word *)was[n].at)[0] = was[n].ret;
 	}
 	return ret;
+}
+
+/* (host process, address, bytes, whether to do all that is due now, what is due):
+ * all that a program can map goes. */
+WRAP(UNMAP)
+{
+	enum { STUB = 2 * 4096 };           /* User Mode Linux's pages, at the end of what the guest can use */
+	const word top = 0x7ffffffff000;    /* of a host process */
+	const word whole = (word)256 << 30; /* no guest's program unmaps so much with one call */
+	if (!b && d && c > whole && c + STUB < top) {
+#ifndef MUTANT_SHIM_LEAVES_HOST
+		word ret = CALL_ORIG5(UNMAP, a, c + STUB, top - (c + STUB), 0, e);
+		if ((int32_t)ret)
+			return ret;
+#endif
+	}
+	return CALL_ORIG5(UNMAP, a, b, c, d, e);
 }

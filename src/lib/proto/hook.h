@@ -127,6 +127,7 @@ struct hook_socket {
 	X(TTY_BATCH, "n_tty_write")    /* one write(2) of a program may be many of its terminal's: one record */       \
 	X(SLEEP, "wait_woken")         /* whoever waits in there has said all */                                       \
 	X(STACK, "dump_trace")         /* /proc/PID/stack: the shim shows stacks as they would be without it */        \
+	X(UNMAP, "unmap") /* arch/um, of a new program's host process: the shim takes away what is above the guest */  \
 	X(KERNEL_READ, "copy_from_kernel_nofault") /* /dev/mem, /proc/kcore: the shim shows them what it replaced */
 
 enum hook_site {

@@ -75,7 +75,8 @@ static void test_hello(void **state)
 	if (m.probe) {
 		/* What stands at a probe is the host's affair: nothing to hide; nor are there batches. */
 		const uint64_t ours = UINT64_C(1) << HOOK_SITE_KERNEL_READ | UINT64_C(1) << HOOK_SITE_TTY_BATCH |
-				      UINT64_C(1) << HOOK_SITE_SLEEP | UINT64_C(1) << HOOK_SITE_STACK;
+				      UINT64_C(1) << HOOK_SITE_SLEEP | UINT64_C(1) << HOOK_SITE_STACK |
+				      UINT64_C(1) << HOOK_SITE_UNMAP;
 		placed = probe_placed(m.probe);
 		absent = probe_absent(m.probe) & ~ours;
 		all &= ~ours;
@@ -548,7 +549,7 @@ static void test_full_ring(void **state)
 }
 
 /* Guest processes are host processes that began as copies of the kernel: none
- * of them holds what the kernel holds of the hooks. */
+ * of them holds what the kernel holds of the hooks, or of the host. */
 static void test_guest_processes(void **state)
 {
 	(void)state;
