@@ -190,6 +190,17 @@ static bool by_delivery(const struct hook_plan *plan)
 	return plan->tty_write && plan->site[HOOK_SITE_LINE_READ].addr && plan->ret[HOOK_SITE_LINE_READ][0];
 }
 
+/* Some sites are for hooks only: what those hide of themselves. They are no
+ * lack. */
+static bool has_programs(const struct probe *p, unsigned site)
+{
+	char name[40];
+	snprintf(name, sizeof(name), "e_%s", names[site]);
+	bool entry = bpf_object__find_program_by_name(p->object, name) != NULL;
+	name[0] = 'r';
+	return entry || bpf_object__find_program_by_name(p->object, name) != NULL;
+}
+
 static int attach_writers(struct probe *p, pid_t pid, const char *file, const struct hook_plan *plan, struct err *e)
 {
 	struct bpf_program *g = bpf_object__find_program_by_name(p->object, "w_PTY_WRITE");
@@ -204,7 +215,7 @@ static int attach_all(struct probe *p, pid_t pid, const char *file, const struct
 	if (!plan->thread_size)
 		return err_set(e, -ENOENT, "the plan does not know how large a kernel's stack is");
 	for (unsigned i = 0; i < HOOK_SITE_COUNT; i++) {
-		if (i == HOOK_SITE_PTY_WRITE && by_delivery(plan))
+		if (!has_programs(p, i) || (i == HOOK_SITE_PTY_WRITE && by_delivery(plan)))
 			continue;
 		int x = attach_site(p, i, pid, file, plan, e);
 		if (x == 0)

@@ -38,7 +38,7 @@ void probe_detach(struct probe *p);
  * they stay p's. */
 int probe_ring_fd(const struct probe *p);
 int probe_state_fd(const struct probe *p);
-/* Bitmaps of enum hook_site. */
+/* Bitmaps of enum hook_site; a site that only hooks have use for is in neither. */
 uint64_t probe_placed(const struct probe *p);
 uint64_t probe_absent(const struct probe *p);
 

@@ -22,6 +22,7 @@
 #include "guest/plan.h"
 #include "proc/introspect/batch.h"
 #include "proc/introspect/gmem.h"
+#include "proc/introspect/probe_watch.h"
 #include "proc/introspect/source.h"
 #include "proc/introspect/tamper.h"
 #include "proc/introspect/track.h"
@@ -50,6 +51,7 @@ static struct introspect {
 	struct source src;
 	struct tamper tamper;
 	uint64_t last_task; /* of the last fact */
+	struct probe_watch probe_watch;
 	struct track *track;
 	struct hook_plan plan;
 	int plan_fd, ring_fd, mem_fd, pid_fd;
@@ -186,13 +188,22 @@ static void on_broken(void *arg, const char *why)
 	tampered(why);
 }
 
-static void watch_hooks(uint64_t placed)
+static void watch_stop(void)
 {
-	/* Probes are the host's: what they are is not in the guest's hands. */
-	if (x.mem_fd < 0 || x.src.way == INTRO_WAY_PROBES)
-		return;
+	probe_watch_stop(&x.probe_watch);
 	if (x.watching)
 		tamper_stop(&x.tamper);
+}
+
+static void watch_hooks(uint64_t placed)
+{
+	if (x.mem_fd < 0)
+		return;
+	watch_stop();
+	if (x.src.way == INTRO_WAY_PROBES) {
+		probe_watch_start(&x.probe_watch, &x.ev, x.mem_fd, &x.plan, on_tamper, NULL);
+		return;
+	}
 	x.watching = true;
 	tamper_start(&x.tamper, &x.ev, x.mem_fd, &x.plan, placed, on_tamper, NULL);
 }
@@ -326,8 +337,7 @@ static int finish(struct err *e)
 	x.super.state = STATE_DRAIN;
 	if (x.evidence_src.live)
 		ev_del(&x.ev, &x.evidence_src);
-	if (x.watching)
-		tamper_stop(&x.tamper);
+	watch_stop();
 	if (!x.started)
 		return 0;
 	while (!x.out.error && ev_monotonic() < end) {
