@@ -16,7 +16,7 @@
 
 /*
  * Facts in, records out: who did what in which session. No clock but the facts'
- * times, no system call, memory only as its tables say (about 20 MiB, and
+ * times, no system call, memory only as its tables say (8 MiB, and
  * EXECS_TOTAL). The same facts and the same seed give the same records.
  *
  * Theory of operation. A connection that a process accepts is taken over by the child
