@@ -468,8 +468,9 @@ void introspect_state(struct super *s, struct machine *m, const struct intro_sta
 		w->deadline = 0;
 		if (w->seeing != SEEING_NOT && w->seeing != SEEING_ABSENT) {
 #ifndef MUTANT_INTROSPECT_STALE_MEMORY
-			/* Another hello; without a text it is only figures. */
-			w->stale |= text[0] != 0;
+			/* Another hello; without a text it is only figures. Probes have nothing in the guest's memory
+			 * that could be attacked. */
+			w->stale |= text[0] != 0 && w->way == INTRO_WAY_HOOKS;
 			look_again(s, m);
 #endif
 			break;
