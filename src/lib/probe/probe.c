@@ -39,7 +39,7 @@ static const char *const names[HOOK_SITE_COUNT] = {
 /* What libbpf complained about last: it says more than an errno. */
 static char complaint[160];
 
-static int on_print(enum libbpf_print_level level, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static int on_print(enum libbpf_print_level level, const char *format, va_list ap)
 {
 	if (level != LIBBPF_WARN)
 		return 0;

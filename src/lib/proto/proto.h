@@ -91,8 +91,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT)                                           \
 	/* fds: guest memory, VMM's pidfd; and where probes watch it: BPF ring, its state */                           \
 	X(INTRO_START, intro_start, 0, 4, SUPER, INTROSPECT, STATE_UP)                                                 \
-	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY)   /* reads what is left, then done and exit */    \
-	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)        /* of PREPARE, fds: ring, plan */               \
+	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY) /* reads what is left, then done and exit */      \
+	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)      /* of PREPARE, fds: ring, plan */                 \
 	X(INTRO_STATE, intro_state, 0, 0, INTROSPECT, SUPER, STATE_ANY)                                                \
 	/* super -> vmm; each is answered by one VMM_DONE */                                                           \
 	X(VMM_PREPARE, vmm_prepare, 0, 2, SUPER, VMM, STATE_INIT) /* fds: overlay, base */                             \
