@@ -79,7 +79,7 @@ static struct {
 } v;
 static int dir;
 
-static bool bad_if(bool is, const char *file, uint64_t seq, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static bool bad_if(bool is, const char *file, uint64_t seq, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;

@@ -34,9 +34,10 @@ int outfile_openat(struct outfile *o, int dir, const char *shown, const char *na
 	struct stat st;
 	*o = (struct outfile){ .dir = -1, .force = force };
 	snprintf(o->path, sizeof(o->path), "%s%s%s", shown, *shown ? "/" : "", name);
-	if (strlen(name) >= sizeof(o->base) - 20)
+	size_t len = strlen(name);
+	if (len >= sizeof(o->base) - 20)
 		return err_set(e, -ENAMETOOLONG, "the name of %s is too long", o->path);
-	snprintf(o->base, sizeof(o->base), "%s", name);
+	memcpy(o->base, name, len + 1);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISDIR(st.st_mode))
 			return err_set(e, -EISDIR, "%s is a directory: name a file", o->path);

@@ -569,7 +569,7 @@ static void test_alone(void **state)
 				reseal(m, &clean[i], rnd(12), rnd(2));
 				break;
 			}
-			/* fall through */
+			__attribute__((fallthrough));
 		default:
 			edit(m);
 		}
