@@ -37,7 +37,7 @@ enum uplink_kind { UPLINK_NONE, UPLINK_LAB, UPLINK_COUNT };
 /* How to see what happens inside of a honeypot, and what to do when its guest
  * attacks that. The words of the file, in this order. */
 enum introspection_mode {
-	INTROSPECTION_AUTO, /* probes where the host allows them, else hooks */
+	INTROSPECTION_AUTO, /* hooks */
 	INTROSPECTION_HOOKS,
 	INTROSPECTION_PROBES,
 	INTROSPECTION_OFF,
