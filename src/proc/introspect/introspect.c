@@ -350,6 +350,7 @@ static int finish(struct err *e)
 		if (x.evidence_src.live)
 			ev_del(&x.ev, &x.evidence_src);
 	}
+	source_end(&x.src);
 	track_end(x.track, ev_realtime());
 	if (!batch_flush_wait(&x.out, 1000))
 		return err_set(e, x.out.error ? x.out.error : -ETIMEDOUT, "evidence did not take the last records");

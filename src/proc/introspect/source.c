@@ -37,6 +37,12 @@ void source_release(struct source *s)
 		src_uml_release(&s->uml);
 }
 
+void source_end(struct source *s)
+{
+	if (s->way != INTRO_WAY_PROBES)
+		src_uml_end(&s->uml);
+}
+
 void source_stop(struct source *s)
 {
 	if (s->way == INTRO_WAY_PROBES)

@@ -22,6 +22,8 @@ int source_start(struct source *s, enum intro_way way, struct ev *ev, const int 
 unsigned source_drain(struct source *s, unsigned max);
 void source_pause(struct source *s, bool paused);
 void source_release(struct source *s);
+/* Probes tell their losses with every drain: nothing to do there. */
+void source_end(struct source *s);
 void source_stop(struct source *s);
 
 #endif

@@ -168,6 +168,27 @@ void src_uml_release(struct src_uml *s)
 		ring_release(&s->ring);
 }
 
+void src_uml_end(struct src_uml *s)
+{
+	struct ring_entry h;
+	const uint8_t *p;
+	if (!s->open || s->is_broken)
+		return;
+	uint64_t records = atomic_load_explicit(&s->ring.shm->lost_entries, memory_order_relaxed);
+	uint64_t bytes = atomic_load_explicit(&s->ring.shm->lost_bytes, memory_order_relaxed);
+#ifdef MUTANT_SRC_LAST_LOSS_SILENT
+	records = 0;
+#endif
+	/* The guest can write there what it likes: it is a number, no more. */
+	records = records > UINT32_MAX ? UINT32_MAX : records;
+	for (size_t most = s->ring.size / sizeof(h); most && ring_next(&s->ring, &h, &p) > 0; most--) {
+		records += h.kind == RING_HOOK;
+		bytes += h.len;
+	}
+	if (records)
+		lost(s, records, bytes);
+}
+
 void src_uml_stop(struct src_uml *s)
 {
 	if (!s->open)

@@ -60,6 +60,9 @@ void src_uml_pause(struct src_uml *s, bool paused);
  * all facts until now are in safety (NULL: at once); after it said no, by
  * this. What was not given back is read again by the next reader of the ring. */
 void src_uml_release(struct src_uml *s);
+/* Nothing comes after this: tells as a loss what the writer lost and had no
+ * occasion to tell, and what is in the ring and will not be read. */
+void src_uml_end(struct src_uml *s);
 void src_uml_stop(struct src_uml *s);
 
 #endif

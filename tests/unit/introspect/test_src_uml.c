@@ -199,6 +199,31 @@ static void test_loss(void **state)
 	assert_int_equal(t.s.lost, 12);
 }
 
+/* What the writer lost last stands in the ring's header only; and what nobody read. */
+static void test_last_loss(void **state)
+{
+	(void)state;
+	put_hello();
+	src_uml_drain(&t.s, 0);
+	src_uml_end(&t.s);
+	assert_int_equal(t.n, 1);
+	t.w.shm->lost_entries = 3;
+	t.w.shm->lost_bytes = 700;
+	src_uml_end(&t.s);
+	assert_int_equal(t.n, 2);
+	assert_int_equal(t.got[1].type, FACT_LOSS);
+	assert_int_equal(t.got[1].lost, 3);
+	assert_int_equal(t.got[1].bytes, 700);
+	t.w.shm->lost_entries = 0;
+	t.w.shm->lost_bytes = 0;
+	put_fork(10, 1);
+	put_fork(10, 2);
+	src_uml_end(&t.s);
+	assert_int_equal(t.n, 3);
+	assert_int_equal(t.got[2].type, FACT_LOSS);
+	assert_int_equal(t.got[2].lost, 2);
+}
+
 static void test_restarts(void **state)
 {
 	(void)state;
@@ -315,8 +340,8 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_polls), T(test_order_and_room), T(test_loss),  T(test_restarts), T(test_nonsense),
-		T(test_times), T(test_broken),         T(test_pause), T(test_no_ring),
+		T(test_polls),    T(test_order_and_room), T(test_loss),   T(test_last_loss), T(test_restarts),
+		T(test_nonsense), T(test_times),          T(test_broken), T(test_pause),     T(test_no_ring),
 	};
 	return cmocka_run_group_tests_name("the ring of a guest", tests, NULL, NULL);
 }
