@@ -155,7 +155,8 @@ static int print(const struct cmd *c, struct hits *all)
 	static const char *const heads[] = { "TIME", "HONEYPOT", "SESSION", "KIND", "TEXT", NULL };
 	char t[CMD_TIME_TEXT], id[SESSION_ID_TEXT];
 	struct table table;
-	qsort(all->h, all->n, sizeof(*all->h), by_time);
+	if (all->n)
+		qsort(all->h, all->n, sizeof(*all->h), by_time);
 	uint64_t most = cmd_num(c, "lines", 1000);
 	size_t from = all->n > most ? all->n - (size_t)most : 0;
 	if (cmd_flag(c, "json"))

@@ -28,7 +28,8 @@ static inline bool slice_take(struct slice *s, size_t n, struct slice *out)
 	if (n > s->n)
 		return false;
 	struct slice head = { s->p, n };
-	s->p += n;
+	if (n) /* an empty slice may have no address */
+		s->p += n;
 	s->n -= n;
 	*out = head;
 	return true;

@@ -15,6 +15,7 @@ import shutil
 
 from . import builds, scenario
 
+BPF = "src/lib/probe/probe.bpf.o"
 DEFINE = re.compile(r"\bMUTANT_([A-Z0-9_]+)\b")
 
 
@@ -62,6 +63,9 @@ def run(r):
     if not d:
         return
     commands = {x["output"]: x for x in json.loads((d / "compile_commands.json").read_text(encoding="utf-8"))}
+    line = r.cmd(["ninja", "-C", d, "-t", "commands", BPF])[1].splitlines()[-1:]
+    if line and "-target bpf" in line[0]:  # not a compiler that meson knows
+        commands[BPF] = {"command": line[0], "directory": d}
     tests = {t["name"]: t for t in json.loads(r.cmd(["meson", "introspect", "--tests", d])[1])}
     targets = {t["id"]: t["filename"] for t in json.loads(r.cmd(["meson", "introspect", "--targets", d])[1])}
     deps = dependencies(r, d)
@@ -103,6 +107,9 @@ def needed(r, d, test, tests, targets):
 
 def unlink_products(d, objects):
     for o in objects:
+        if o == BPF:  # becomes a header, from which the rest is made
+            (d / o).with_name("object.h").unlink(missing_ok=True)
+            continue
         # src/lib/libskep.a.p/base_err.c.o belongs to src/lib/libskep.a
         (d / o.split(".p/", 1)[0]).unlink(missing_ok=True)
 

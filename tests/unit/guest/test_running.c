@@ -38,6 +38,7 @@ static int start_guest(void)
 	if (guest == 0) {
 		char *env[] = { (char *)"TMPDIR=/dev/shm", (char *)"HOME=/", preload, NULL };
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpgid(0, 0); /* its helpers must go with it */
 		personality(ADDR_NO_RANDOMIZE);
 		dup2(open("/dev/null", O_RDONLY), 0);
 		dup2(p[1], 1);
@@ -109,7 +110,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	kill(guest, SIGKILL);
+	kill(-guest, SIGKILL);
 	waitpid(guest, NULL, 0);
 	free(ram);
 	return scratch_remove(NULL);

@@ -500,10 +500,11 @@ static void full_probe_ring(void)
 	assert_int_equal(machine_probes_lost(&m), 0);
 	m.reading = false;
 	assert_int_equal(sscanf(machine_ask(&m, 120, "out %u", 2 * PROBE_RING), "%llu", &total), 1);
-	uint64_t lost = machine_probes_lost(&m);
-	assert_true(lost > 0);
 	m.reading = true;
 	machine_collect(&m);
+	/* Only now: what the answer itself was written with may be lost as well. */
+	uint64_t lost = machine_probes_lost(&m);
+	assert_true(lost > 0);
 	assert_string_equal(machine_ask(&m, 10, "files"), "0");
 	path_record(HOOK_OPEN, 8, "/etc/relative");
 	assert_int_equal(machine_probes_lost(&m), lost);
