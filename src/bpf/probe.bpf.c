@@ -77,11 +77,17 @@ struct {
 
 static u64 seq;
 
+#ifdef MUTANT_PROBE_LOSS_SILENT
+#define LOST 0
+#else
+#define LOST 1
+#endif
+
 INLINE void lost(u32 site)
 {
 	u64 *v = bpf_map_lookup_elem(&state, &site);
 	if (v)
-		__sync_fetch_and_add(v, 1);
+		__sync_fetch_and_add(v, LOST);
 }
 
 /* ---- records ------------------------------------------------------------------ */
@@ -131,11 +137,7 @@ __attribute__((noinline)) int record_end(u32 n, u32 site)
 	r->e.time = bpf_ktime_get_ns();
 	BOUND(n, 2 * HOOK_DATA_MAX - 1);
 	if (bpf_ringbuf_output(&ring, r, sizeof(r->e) + sizeof(r->h) + n, BPF_RB_NO_WAKEUP) < 0)
-#ifndef MUTANT_PROBE_LOSS_SILENT
 		lost(site);
-#else
-		(void)site;
-#endif
 	else
 		seq++;
 	return 0;
