@@ -41,15 +41,20 @@ static int end(void **state)
 	return 0;
 }
 
+/* A difference counts if it stays: the kernel may speak in between on the same line. */
 static void same(const char *cmd)
 {
-	machine_ask(&off, 30, "sh %s", cmd);
-	machine_ask(&on, 30, "sh %s", cmd);
-	const char *a = machine_output(&off), *b = machine_output(&on);
-	if (strcmp(a, b))
-		fail_msg("%s\n--- without hooks:\n%s\n--- with hooks:\n%s", cmd, a, b);
-	assert_true(strlen(a) > 8); /* more than the answer's line */
-	machine_forget(&on);
+	const char *a = "", *b = "";
+	for (int i = 0; i < 4; i++) {
+		machine_ask(&off, 30, "sh %s", cmd);
+		machine_ask(&on, 30, "sh %s", cmd);
+		a = machine_output(&off);
+		b = machine_output(&on);
+		machine_forget(&on);
+		if (!strcmp(a, b) && strlen(a) > 8) /* more than the answer's line */
+			return;
+	}
+	fail_msg("%s\n--- without hooks:\n%s\n--- with hooks:\n%s", cmd, a, b);
 }
 
 static void test_proc(void **state)
