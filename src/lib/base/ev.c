@@ -94,6 +94,12 @@ void ev_timer_set(struct ev *ev, struct ev_timer *t, uint64_t at, ev_timer_fn fn
 	ev_timer_cancel(ev, t);
 	if (!at)
 		return;
+#ifndef MUTANT_EV_TIMER_AGAIN
+	/* What a timer sets for now waits for the next turn: else one that always
+	 * has more to do would keep the owner from what it does after each turn. */
+	if (ev->firing && at <= ev->now)
+		at = ev->now + 1;
+#endif
 	t->at = at;
 	t->fn = fn;
 	t->arg = arg;
@@ -137,15 +143,15 @@ int ev_turn(struct ev *ev, int max_wait_ms)
 			s->fn(s->arg, es[i].events, ev->now);
 	}
 	ev->nready = 0;
-	/* At most so many a turn: a timer that sets itself anew for now must not
-	 * starve the fds. */
-	for (int i = 0; i < 1024 && ev->timers && ev->timers->at <= ev->now; i++) {
+	ev->firing = true;
+	while (ev->timers && ev->timers->at <= ev->now) {
 		struct ev_timer *t = ev->timers;
 		ev->timers = t->next;
 		t->next = NULL;
 		t->at = 0;
 		t->fn(t->arg, ev->now);
 	}
+	ev->firing = false;
 	return n;
 }
 

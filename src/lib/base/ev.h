@@ -35,6 +35,7 @@ struct ev_timer {
 struct ev {
 	int epfd;
 	bool quit;
+	bool firing; /* timers of this turn are being called */
 	ev_clock_fn clock;
 	uint64_t now;
 	struct ev_timer *timers;     /* sorted by at */
@@ -53,7 +54,8 @@ int ev_add(struct ev *ev, struct ev_source *s, int fd, uint32_t events, ev_fd_fn
 int ev_mod(struct ev *ev, struct ev_source *s, uint32_t events);
 void ev_del(struct ev *ev, struct ev_source *s); /* harmless if not added; call before close(fd) */
 
-/* (Re)sets t to fire at `at`; at 0 cancels. A timer fires once. */
+/* (Re)sets t to fire at `at`; at 0 cancels. A timer fires once, and at most once
+ * a turn: what it sets for now is called in the next one. */
 void ev_timer_set(struct ev *ev, struct ev_timer *t, uint64_t at, ev_timer_fn fn, void *arg);
 void ev_timer_cancel(struct ev *ev, struct ev_timer *t);
 
