@@ -167,7 +167,7 @@ static void policy(char *s)
 		i++;
 	policies[i] = e;
 	npolicies += i == npolicies;
-	if (policies_swap(&w->g->policies, policies, npolicies, 1, &err) < 0)
+	if (policies_swap(&w->g->policies, NULL, policies, npolicies, 1, &err) < 0)
 		fail("refused", err.text);
 }
 

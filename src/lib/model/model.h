@@ -18,6 +18,9 @@
 #define MODEL_HONEYPOTS 256
 #define MODEL_ADDRS 8
 #define MODEL_LAB_ADDRS 8
+#define MODEL_POLICIES 16
+#define MODEL_TRIGGERS 64
+#define POLICY_NONE 0xffffu
 #define NAME_CAP 32 /* with the final NUL */
 #define HOSTNAME_CAP 64
 
@@ -88,6 +91,13 @@ struct evidence_conf {
 	uint32_t pad;
 };
 
+/* A policy that triggers can tighten to. */
+struct named_policy {
+	char name[NAME_CAP];
+	struct policy policy;
+};
+
+/* Large (about 0.7 MiB): never on a stack. */
 struct model {
 	uint32_t magic;
 	uint32_t size; /* sizeof(struct model) */
@@ -102,6 +112,11 @@ struct model {
 	struct evidence_conf evidence;
 	struct policy policy;                    /* the honeynet's default, as written */
 	struct introspection_conf introspection; /* the same */
+	uint32_t npolicies, ntriggers;
+	struct named_policy policies[MODEL_POLICIES];
+	struct trigger triggers[MODEL_TRIGGERS];
+	struct notify_conf notify;
+	struct policy_pool pool; /* what all policies above refer to */
 };
 
 /* All problems of one file, in the order of their place. */

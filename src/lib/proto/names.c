@@ -6,7 +6,9 @@
 
 static const char *const roles[ROLE_COUNT] = { "none",    "cli",        "priv",     "super", "vmm",
 					       "gateway", "introspect", "evidence", "api" };
-static const char *const verdicts[VERDICT_COUNT] = { "forward", "drop" };
+static const char *const verdicts[VERDICT_COUNT] = {
+	"forward", "rewrite", "reflect", "sinkhole", "reset", "drop",
+};
 static const struct {
 	const char *name, *text;
 } reasons[REASON_COUNT] = {

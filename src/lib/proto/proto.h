@@ -35,11 +35,14 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(CMD_MACHINE, cmd_machine, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
 	X(CMD_CONSOLE, cmd_console, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
 	X(CMD_FREEZE, cmd_freeze, 0, 0, CLI, SUPER, STATE_ANY)                                                         \
+	X(CMD_POLICY, cmd_policy, 0, 2, CLI, SUPER, STATE_RUN) /* fds: model, YAML source */                           \
+	X(CMD_ENGINE, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)  /* REP_ENGINE */                                        \
 	X(CMD_LAB, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                             \
 	X(REP_PROGRESS, rep_progress, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
 	X(REP_NET, rep_net, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
 	X(REP_HONEYPOT, rep_honeypot, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
 	X(REP_THREAD, rep_thread, 0, 0, SUPER, CLI, STATE_ANY)                                                         \
+	X(REP_ENGINE, rep_engine, 0, 0, SUPER, CLI, STATE_ANY)                                                         \
 	X(REP_FDS, rep_fds, 0, 4, SUPER, CLI, STATE_ANY)                                                               \
 	X(REP_END, rep_end, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
 	/* super -> priv: the verbs; each is answered by one PRIV_DONE */                                              \
@@ -54,6 +57,11 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	  STATE_UP) /* answer's fds: a VMM's memory, read only; its pidfd */                                           \
 	/* Before PRIV_VMM, which attaches what this loads. fd: the sealed plan; answer's fds: BPF ring, its state */  \
 	X(PRIV_PROBE, priv_probe, 0, 1, SUPER, PRIV, STATE_UP)                                                         \
+	/* A network namespace that holds nothing but the sinkhole's interfaces; answer's fds: port, namespace */      \
+	X(PRIV_SINK, priv_sink, 0, 0, SUPER, PRIV, STATE_UP)                                                           \
+	/* A network namespace with two interfaces and the inline engine between them, in a jail;                      \
+	 * fd: the engine's own directory; answer's fds: inside port, outside port */                                  \
+	X(PRIV_ENGINE, priv_engine, 0, 4, SUPER, PRIV, STATE_UP)                                                       \
 	X(PRIV_KILL, priv_kill, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
 	X(PRIV_INSPECT, priv_inspect, 0, 0, SUPER, PRIV, STATE_ANY) /* PRIV_THREAD..., then done */                    \
 	X(PRIV_RUN, msg_empty, 0, 0, SUPER, PRIV, STATE_INIT)       /* start-up is over */                             \
@@ -66,12 +74,15 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(GW_PORT_DEL, gw_port_del, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                   \
 	X(GW_POLICY, gw_policy, 0, 1, SUPER, GATEWAY, STATE_UP) /* fd: gw_policy_entry[n] */                           \
 	X(GW_FREEZE, gw_freeze, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                       \
+	X(GW_HOLD, gw_hold, 0, 0, SUPER, GATEWAY, STATE_ANY)    /* a machine is paused, or runs again */               \
+	X(GW_ALERT, gw_alert, 0, 0, SUPER, GATEWAY, STATE_ANY)  /* the engine alerted: rules that ask for it match */  \
 	X(GW_STATS, msg_empty, 0, 0, SUPER, GATEWAY, STATE_ANY) /* GW_PORT_STATS..., then done */                      \
 	X(GW_QUIT, msg_empty, 0, 0, SUPER, GATEWAY, STATE_ANY)  /* ends every flow, then exits */                      \
 	X(GW_DONE, done, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                              \
 	X(GW_PORT_STATS, gw_port_stats, 0, 0, GATEWAY, SUPER, STATE_ANY)                                               \
 	X(GW_SEEN, gw_seen, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                           \
 	X(GW_PORT_DOWN, gw_seen, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                      \
+	X(GW_HIT, gw_hit, 0, 0, GATEWAY, SUPER, STATE_ANY) /* what a trigger may wait for */                           \
 	/* super -> evidence; each is answered by one EV_DONE */                                                       \
 	X(EV_CONF, ev_conf, 0, 0, SUPER, EVIDENCE, STATE_UP)                                                           \
 	X(EV_RING, ev_ring, 0, 2, SUPER, EVIDENCE, STATE_UP)          /* fds: ring, eventfd */                         \
@@ -155,6 +166,14 @@ struct cmd_freeze {
 	uint32_t pad;
 	char honeypot[NAME_CAP]; /* empty: the whole honeynet */
 };
+
+/* The model may differ from the one that runs in policies, triggers and
+ * notices only: anything else is for CMD_APPLY. */
+struct cmd_policy {
+	uint32_t flags; /* POLICY_DRY_RUN */
+	uint32_t pad;
+};
+#define POLICY_DRY_RUN 1u
 
 struct rep_progress {
 	uint32_t step, steps;
@@ -244,6 +263,15 @@ struct rep_thread {
 	uint64_t capbnd, capeff;
 	char fds[256]; /* "0:/dev/null 3:socket 4:/cow" , cut with "..." */
 };
+struct rep_engine {
+	uint32_t state; /* enum engine_state */
+	int32_t pid;
+	uint32_t starts, pad;
+	uint64_t frames_in, frames_back, alerts, dropped;
+	char version[64];
+	char why[160]; /* why it does not run, or empty */
+};
+enum engine_state { ENGINE_STATE_NONE, ENGINE_STATE_STARTING, ENGINE_STATE_RUNNING, ENGINE_STATE_FAILED };
 struct rep_fds {
 	uint32_t kind; /* of what: 0 console, 1 lab */
 	uint32_t pad;
@@ -301,6 +329,13 @@ struct priv_inspect {
 	uint32_t slot;       /* PRIV_ALL = all and skep's own processes */
 };
 #define PRIV_ALL 0xffffffffu
+struct priv_sink {
+	uint32_t net; /* slot of the network whose sinkhole it is */
+	uint32_t pad;
+};
+struct priv_engine {
+	uint32_t slot, pad;
+};
 struct priv_done {
 	int32_t status;
 	int32_t pid;
@@ -325,14 +360,18 @@ enum port_kind {
 	PORT_PACKET,    /* AF_PACKET raw socket bound to an interface that we own */
 	PORT_KIND_COUNT
 };
-/* Port ids: 0..MODEL_HONEYPOTS-1 honeypot slots, then one uplink port per network slot. */
+/* Port ids: 0..MODEL_HONEYPOTS-1 honeypot slots, then for each network slot its
+ * uplink and its sinkhole, then the two sides of the inline engine. */
 #define PORT_UPLINK(net) (MODEL_HONEYPOTS + (net))
-#define PORTS_MAX (MODEL_HONEYPOTS + MODEL_NETS)
+#define PORT_SINK(net) (MODEL_HONEYPOTS + MODEL_NETS + (net))
+#define PORT_ENGINE(side) (MODEL_HONEYPOTS + 2 * MODEL_NETS + (side)) /* 0: towards honeypots, 1: towards uplinks */
+#define PORTS_MAX (MODEL_HONEYPOTS + 2 * MODEL_NETS + 2)
+enum port_role { PORT_ROLE_HONEYPOT, PORT_ROLE_UPLINK, PORT_ROLE_SINK, PORT_ROLE_ENGINE, PORT_ROLE_COUNT };
 struct gw_port {
 	uint16_t port;
 	uint16_t net; /* network slot: ports of one network see each other */
 	uint8_t kind;
-	uint8_t uplink; /* 1: towards the intruders */
+	uint8_t role;   /* enum port_role; the uplink is the one towards the intruders */
 	uint8_t mac[6]; /* of a honeypot port */
 	uint32_t naddrs, pad;
 	struct addr addrs[MODEL_ADDRS]; /* with the network's prefix length */
@@ -342,13 +381,45 @@ struct gw_port {
 struct gw_port_del {
 	uint16_t port, pad[3];
 };
+/* The memfd holds a struct policy_pool, then n entries. */
 struct gw_policy {
-	uint32_t n; /* entries in the memfd */
+	uint32_t n;
 	uint32_t generation;
 };
 struct gw_policy_entry {
-	uint16_t port, pad[3];
+	uint16_t port;     /* slot */
+	uint16_t honeypot; /* index in the model, which rules name */
+	uint16_t network;  /* the same */
+	uint16_t pad;
 	struct policy policy;
+};
+/* In a rule, target is an index of the model; the gateway finds its slot by the
+ * entry with that index. */
+struct gw_hold {
+	uint16_t port;
+	uint16_t held; /* 1: the gateway keeps its connections alive */
+	uint32_t pad;
+};
+struct gw_alert {
+	uint64_t flow; /* 0: by the tuple */
+	uint32_t signature;
+	uint8_t family, proto;
+	uint16_t sport, dport;
+	uint8_t pad[6];
+	uint8_t saddr[16], daddr[16];
+};
+/* At most one a second for the same port, kind and what. */
+enum hit_kind { HIT_LIMIT, HIT_KEYWORD, HIT_KIND_COUNT };
+struct gw_hit {
+	uint16_t port;
+	uint8_t kind;   /* enum hit_kind */
+	uint8_t reason; /* HIT_LIMIT */
+	uint16_t rule;  /* that decided, or RULE_NONE */
+	uint16_t keyword;
+	uint64_t flow;
+	uint64_t time;  /* ns, realtime */
+	uint32_t count; /* since the last one */
+	uint32_t pad;
 };
 #define GW_FREEZE_ALL 0xffffu
 struct gw_freeze {

@@ -46,7 +46,7 @@ struct ring_shm {
 	_Atomic uint64_t lost_entries, lost_bytes;
 };
 
-enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3 };
+enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3, RING_DNS = 4 };
 
 /* Host byte order: both sides run on the same machine. */
 struct ring_entry {
@@ -63,13 +63,14 @@ enum frame_dir { FRAME_IN = 1, FRAME_OUT = 2 };
 struct ring_frame {
 	uint32_t caplen;
 	uint32_t wirelen;
-	uint8_t dir; /* of the port: FRAME_IN = came in here */
+	uint8_t dir; /* of the port: FRAME_IN = came in here; FRAME_OUT = what the gateway made itself (a
+		      * rewritten copy, a reset, an answer for a paused machine) and sends here */
 	uint8_t verdict;
 	uint8_t reason;
 	uint8_t pad;
 	uint16_t out_port; /* where it was sent; RING_NO_PORT none, RING_MANY several */
-	uint16_t pad2;
-	uint64_t flow; /* 0 = none */
+	uint16_t rule;     /* index into the policy's rules, of the rule that decided; RULE_NONE */
+	uint64_t flow;     /* 0 = none */
 };
 #define RING_NO_PORT 0xffffu
 #define RING_MANY 0xfffeu
@@ -109,6 +110,29 @@ enum flow_end {
  * ring was full, since the last note. */
 struct ring_note {
 	uint64_t lost_frames, lost_bytes;
+};
+
+/* Payload of RING_DNS: one question or answer as the gateway understood it,
+ * followed by `name` bytes of the name (dotted, lower case, what is not
+ * printable as \\DDD) and nanswers records. */
+#define DNS_ANSWERS_MAX 16
+struct ring_dns {
+	uint64_t flow;
+	uint16_t id, qtype;
+	uint8_t answer; /* 0: question, 1: answer */
+	uint8_t rcode;
+	uint8_t name;     /* bytes */
+	uint8_t nanswers; /* A and AAAA only */
+	uint8_t family;   /* of the packet: 4 or 6 */
+	uint8_t verdict, reason;
+	uint8_t pad;
+	uint16_t src_port, dst_port;
+	uint8_t src[16], dst[16];
+	struct {
+		uint32_t ttl;
+		uint8_t family, pad[3];
+		uint8_t addr[16];
+	} answers[DNS_ANSWERS_MAX];
 };
 
 /* Creates a sealed (fixed-size) memfd with an empty ring. size: power of two,

@@ -10,7 +10,15 @@
  * raise the number and never lower it. The names are written into
  * evidence and never change.
  */
-enum verdict { VERDICT_FORWARD = 0, VERDICT_DROP = 1, VERDICT_COUNT };
+enum verdict {
+	VERDICT_FORWARD,  /* as it came */
+	VERDICT_REWRITE,  /* a changed copy of the same length */
+	VERDICT_REFLECT,  /* to another honeypot, which plays the destination */
+	VERDICT_SINKHOLE, /* to a service of skep's, which plays the destination */
+	VERDICT_RESET,    /* nowhere; the sender is told as a closed port would */
+	VERDICT_DROP,     /* nowhere */
+	VERDICT_COUNT
+};
 
 /*
  * Why. One reason per frame, the first that tightened wins. name is what users
@@ -55,7 +63,32 @@ enum verdict { VERDICT_FORWARD = 0, VERDICT_DROP = 1, VERDICT_COUNT };
 	X(NO_POLICY, "no-policy", "the port has no policy yet")                                                        \
 	X(SEND_FAILED, "send-failed", "recorded as forwarded, but the port's send failed")                             \
 	X(TOO_LONG, "too-long", "longer than the port's largest frame")                                                \
-	X(FROZEN, "frozen", "an operator has frozen the honeypot or the honeynet")
+	X(FROZEN, "frozen", "an operator has frozen the honeypot or the honeynet")                                     \
+	X(FENCED, "fenced", "the destination is on the fence list")                                                    \
+	X(BLACKLISTED, "blacklisted", "the address is on the black list")                                              \
+	X(ROACH_MOTEL, "roach-motel", "nothing may leave this honeypot")                                               \
+	X(ALLOW_LIST, "allow-list", "the destination is on the allow list")                                            \
+	X(RULE, "rule", "a rule decided")                                                                              \
+	X(LIMIT_RULE, "limit-rule", "limit of a rule reached")                                                         \
+	X(LIMIT_DESTINATION, "limit-destination", "limit of conversations with this destination reached")              \
+	X(LIMIT_SOURCE, "limit-source", "limit of conversations from this source reached")                             \
+	X(LIMIT_FAN_OUT, "limit-fan-out", "too many different destinations")                                           \
+	X(LIMIT_CONCURRENT, "limit-concurrent", "too many conversations at a time")                                    \
+	X(LIMIT_BANDWIDTH, "limit-bandwidth", "more waits to be sent than the queue of the honeypot holds")            \
+	X(LIMIT_FIRST, "limit-first", "more than the rule's first bytes or packets of the conversation")               \
+	X(DNS, "dns", "a DNS message that the policy does not let through")                                            \
+	X(DNS_LIMIT, "dns-limit", "limit of DNS queries or names reached")                                             \
+	X(DNS_TUNNEL, "dns-tunnel", "a DNS name that carries data")                                                    \
+	X(TCP_STATE, "tcp-state", "does not fit the connection: outside of the window, or says other than before")     \
+	X(TTL, "ttl", "TTL or hop limit other than the conversation's")                                                \
+	X(INCOMPLETE, "incomplete", "fragments that never became a whole datagram")                                    \
+	X(ENGINE, "engine", "the inline engine let it pass")                                                           \
+	X(ENGINE_DROP, "engine-drop", "the inline engine did not give it back")                                        \
+	X(ENGINE_DOWN, "engine-down", "the inline engine does not run")                                                \
+	X(ENGINE_UNKNOWN, "engine-unknown", "came from the inline engine, which never got it")                         \
+	X(HELD, "held", "the machine is paused: its connections are kept alive")                                       \
+	X(PLAYED, "played", "from the one that plays a destination, to the honeypot")                                  \
+	X(QUEUED, "queued", "waits for its turn: bandwidth, or a datagram's other fragments")
 
 enum reason {
 #define X(id, name, text) REASON_##id,

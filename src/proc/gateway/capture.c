@@ -49,6 +49,7 @@ uint8_t capture(struct gateway *g, const struct frame *f)
 				  .verdict = f->verdict,
 				  .reason = f->reason,
 				  .out_port = out_port(f),
+				  .rule = f->rule,
 				  .flow = f->flow ? f->flow->id : 0 };
 	if (f->bytes.n)
 		memcpy(r + 1, f->bytes.p, f->bytes.n);

@@ -85,7 +85,7 @@ static void resolve(struct frame *f)
 /* Between honeypots: straight, or by way of a router outside. */
 static bool is_lateral(struct gateway *g, const struct frame *f)
 {
-	return (f->out && !f->out->conf.uplink) || gateway_by_addr(g, -1, f->t.family, f->t.daddr);
+	return (f->out && port_is_honeypot(f->out)) || gateway_by_addr(g, -1, f->t.family, f->t.daddr);
 }
 
 static void begin_outbound(struct gateway *g, struct frame *f, const struct policy *pol)
@@ -270,9 +270,9 @@ void control(struct gateway *g, struct frame *f)
 		verdict_drop(f, REASON_NO_PORT);
 	else if (f->wirelen > f->bytes.n || (f->out && f->wirelen > f->out->max_frame))
 		verdict_drop(f, REASON_TOO_LONG);
-	else if (f->in->conf.uplink)
+	else if (port_is_uplink(f->in))
 		from_uplink(g, f);
-	else if (f->out && !f->out->conf.uplink && !policy_of(&g->policies, f->out->conf.port))
+	else if (f->out && port_is_honeypot(f->out) && !policy_of(&g->policies, f->out->conf.port))
 		verdict_drop(f, REASON_NO_POLICY);
 	else
 		from_honeypot(g, f);

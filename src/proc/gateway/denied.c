@@ -74,8 +74,8 @@ static uint32_t set_of(const struct frame *f)
 
 void denied_count(struct gateway *g, const struct frame *f)
 {
-	struct port *owner = f->in->conf.uplink ? f->out : f->in;
-	if (!owner || owner->conf.uplink || !f->t.family)
+	struct port *owner = port_is_honeypot(f->in) ? f->in : f->out;
+	if (!owner || !port_is_honeypot(owner) || !f->t.family)
 		return;
 	uint16_t id = owner->conf.port;
 	struct denied *set = &g->denied.at[set_of(f) * DENIED_WAYS], *d = NULL;

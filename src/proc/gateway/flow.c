@@ -170,7 +170,7 @@ static void find_related(struct gateway *g, struct frame *f)
 	if (!f->quoted_ok || !quoted_kind(f, &kind) || memcmp(f->quoted.saddr, f->t.daddr, 16))
 		return;
 	/* A honeypot complains about what it was sent itself. */
-	if (!f->in->conf.uplink && !port_owns_addr(f->in, f->quoted.family, f->quoted.daddr))
+	if (port_is_honeypot(f->in) && !port_owns_addr(f->in, f->quoted.family, f->quoted.daddr))
 		return;
 	flow_key_of(&f->quoted, f->in->conf.net, kind, f->quoted_type, 0, f->quoted_id, &key, &from_a);
 	struct flow *fl = flow_lookup(&g->flows, &key);

@@ -72,6 +72,15 @@ struct flow {
 	uint8_t flags[2];
 	uint8_t verdict, reason; /* strictest so far */
 	uint8_t icmp_type, icmp_code;
+	/* What the policy of this generation decided; another generation: ask again. */
+	uint32_t generation;
+	uint16_t rule;   /* RULE_NONE: lists and classes decided */
+	uint8_t action;  /* enum rule_action */
+	uint8_t ttl[2];  /* of the first frame of each direction */
+	uint8_t engine;  /* enum engine_mode, since it began */
+	uint16_t player; /* ACTION_REFLECT, SINKHOLE: port that plays the destination */
+	uint32_t twin;   /* of a conversation that is played: the entry under the other side's tuple, and back */
+	uint32_t alert;  /* signature id that the engine raised last; 0 = none */
 };
 
 struct flow_table {

@@ -11,7 +11,7 @@ void forward_route(struct gateway *g, struct frame *f)
 		return;
 	}
 	struct port *p = gateway_by_mac(g, net, f->dst);
-	if (!p && !f->in->conf.uplink)
+	if (!p && !port_is_uplink(f->in))
 		p = gateway_uplink(g, net);
 	if (p && p != f->in && !p->down)
 		f->out = p;
@@ -40,14 +40,16 @@ static bool reaches(const struct gateway *g, const struct frame *f, const struct
 {
 	if (p == f->in || p->down || f->bytes.n > p->max_frame)
 		return false;
-	if (p->conf.uplink)
+	if (port_is_uplink(p))
 		return true;
+	if (!port_is_honeypot(p))
+		return false;
 	const struct policy *pol = policy_of(&g->policies, p->conf.port);
 	if (!pol || gateway_is_frozen(g, p))
 		return false;
 	if (f->reason == REASON_RESOLUTION)
 		return true;
-	return f->in->conf.uplink && !pol->inbound_deny;
+	return port_is_uplink(f->in) && !pol->inbound_deny;
 }
 
 void forward(struct gateway *g, struct frame *f)
@@ -55,7 +57,7 @@ void forward(struct gateway *g, struct frame *f)
 	struct gw_port_stats *s = &f->in->stats;
 	flow_account(g, f);
 	s->by_reason[f->reason]++;
-	if (f->verdict != VERDICT_FORWARD || f->reason == REASON_NONE) {
+	if (!passes(f) || f->reason == REASON_NONE) {
 		s->dropped++;
 		return;
 	}

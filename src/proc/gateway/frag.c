@@ -139,7 +139,7 @@ void frag_find(struct gateway *g, struct frame *f)
 			f->dir = d->dir;
 		}
 	}
-	if (d->verdict != VERDICT_FORWARD)
+	if (d->verdict > VERDICT_REWRITE)
 		verdict_drop(f, d->reason);
 	else if (!f->flow && d->flow)
 		verdict_drop(f, REASON_NO_FLOW);

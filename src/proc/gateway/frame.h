@@ -3,6 +3,7 @@
 #define SKEP_PROC_GATEWAY_FRAME_H
 
 #include "base/slice.h"
+#include "model/policy.h"
 #include "proto/verdict.h"
 
 #include <stdbool.h>
@@ -43,6 +44,19 @@ struct arp {
 	uint16_t op;
 	uint8_t sha[6], tha[6];
 	uint8_t spa[4], tpa[4];
+};
+
+/* What is different in a copy of a frame; it keeps its length. The copy's
+ * checksums are made right again. */
+#define EDIT_MACS 1u
+#define EDIT_ADDRS 2u
+#define EDIT_PORTS 4u
+#define EDIT_PAYLOAD 8u /* replaces what rule f->rule lists */
+struct edit {
+	uint8_t what;
+	uint8_t smac[6], dmac[6];
+	uint8_t saddr[16], daddr[16];
+	uint16_t sport, dport;
 };
 
 struct frame {
@@ -89,6 +103,8 @@ struct frame {
 
 	/* the judgement */
 	uint8_t verdict, reason;
+	uint16_t rule;    /* that decided: index into the policy's pool; RULE_NONE */
+	struct edit edit; /* what the copy that is sent has otherwise; sent as it came if nothing */
 };
 
 /* The only function that may change a verdict: it gets stricter or stays, and
@@ -118,9 +134,16 @@ static inline void verdict_allow(struct frame *f, uint8_t reason)
 		f->reason = reason;
 }
 
+/* Nothing of it goes on. */
 static inline bool dropped(const struct frame *f)
 {
-	return f->verdict != VERDICT_FORWARD;
+	return f->verdict >= VERDICT_RESET;
+}
+
+/* It goes where the sender wanted it, as it is or rewritten. */
+static inline bool passes(const struct frame *f)
+{
+	return f->verdict <= VERDICT_REWRITE;
 }
 
 #define TCP_FIN 0x01

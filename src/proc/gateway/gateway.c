@@ -8,8 +8,10 @@
 #include "proc/gateway/capture.h"
 #include "proc/gateway/control.h"
 #include "proc/gateway/decode.h"
+#include "proc/gateway/engine.h"
 #include "proc/gateway/forward.h"
 #include "proc/gateway/guard.h"
+#include "proc/gateway/tcp.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -24,7 +26,12 @@
 uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uint32_t wirelen, uint64_t now,
 		      uint8_t *verdict)
 {
-	struct frame f = { .bytes = bytes, .wirelen = wirelen, .in = p, .now = now, .check_sums = !p->conf.uplink };
+	struct frame f = { .bytes = bytes,
+			   .wirelen = wirelen,
+			   .in = p,
+			   .now = now,
+			   .check_sums = port_is_honeypot(p),
+			   .rule = RULE_NONE };
 	g->latest = now;
 	p->stats.frames_in++;
 	p->stats.bytes_in += wirelen;
@@ -32,8 +39,9 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	decode(&f);
 	guard(g, &f);
 	flow_find(g, &f);
+	tcp_judge(g, &f);
 	control(g, &f);
-	/* inspect(g, &f) has its place here: it may tighten the verdict. */
+	inspect(g, &f);
 #ifdef MUTANT_FORWARD_BEFORE_CAPTURE
 	forward(g, &f);
 	capture(g, &f);
@@ -48,7 +56,7 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	forward(g, &f);
 #endif
 
-	if (!p->seen && !p->conf.uplink && f.bytes.n >= ETH_HEAD && !memcmp(f.src, p->conf.mac, 6))
+	if (!p->seen && port_is_honeypot(p) && f.bytes.n >= ETH_HEAD && !memcmp(f.src, p->conf.mac, 6))
 		p->seen = p->tell_seen = true;
 	if (verdict)
 		*verdict = f.verdict;
@@ -127,7 +135,7 @@ static void index_rebuild(struct gateway *g)
 		if (!p->used)
 			continue;
 		g->net_ports[p->conf.net][g->net_count[p->conf.net]++] = i;
-		if (p->conf.uplink)
+		if (!port_is_honeypot(p))
 			continue;
 		g->any_frozen |= p->history->frozen;
 		index_put(g->macs, INDEX_MACS - 1, mac_slot(p->conf.net, p->conf.mac), i);
@@ -171,14 +179,27 @@ struct port *gateway_uplink(struct gateway *g, uint16_t net)
 
 /* ---- ports --------------------------------------------------------------- */
 
+static bool slot_fits(const struct gw_port *c)
+{
+	switch (c->role) {
+	case PORT_ROLE_HONEYPOT:
+		return c->port < MODEL_HONEYPOTS;
+	case PORT_ROLE_UPLINK:
+		return c->port == PORT_UPLINK(c->net);
+	case PORT_ROLE_SINK:
+		return c->port == PORT_SINK(c->net);
+	default:
+		return c->port == PORT_ENGINE(0) || c->port == PORT_ENGINE(1);
+	}
+}
+
 static int conf_check(const struct gw_port *c, struct err *e)
 {
-	bool slot_ok = c->uplink ? c->port == PORT_UPLINK(c->net) : c->port < MODEL_HONEYPOTS;
-	if (c->net >= MODEL_NETS || c->uplink > 1 || !slot_ok || c->kind >= PORT_KIND_COUNT)
+	if (c->net >= MODEL_NETS || c->role >= PORT_ROLE_COUNT || !slot_fits(c) || c->kind >= PORT_KIND_COUNT)
 		return err_set(e, -EINVAL, "port %u of network %u: no such port", c->port, c->net);
 	if (memchr(c->name, 0, sizeof(c->name)) == NULL || c->naddrs > MODEL_ADDRS)
 		return err_set(e, -EINVAL, "port %u: bad name or number of addresses", c->port);
-	if (!c->uplink && (c->mac[0] & 1))
+	if (c->role == PORT_ROLE_HONEYPOT && (c->mac[0] & 1))
 		return err_set(e, -EINVAL, "port %s: its MAC is not a unicast one", c->name);
 	for (uint32_t i = 0; i < c->naddrs; i++) {
 		const struct addr *a = &c->addrs[i];
@@ -192,7 +213,7 @@ static int conflict(struct gateway *g, const struct gw_port *c, struct err *e)
 {
 	if (g->ports[c->port].used)
 		return err_set(e, -EEXIST, "port %u is there already", c->port);
-	if (c->uplink)
+	if (c->role != PORT_ROLE_HONEYPOT)
 		return 0;
 	if (gateway_by_mac(g, c->net, c->mac))
 		return err_set(e, -EEXIST, "port %s: its MAC is another port's", c->name);
@@ -253,7 +274,7 @@ int gateway_port_add(struct gateway *g, const struct gw_port *conf, const struct
 	}
 	p->ring = ring;
 	p->stats.port = conf->port;
-	if (!conf->uplink) {
+	if (port_is_honeypot(p)) {
 		p->lladdr = link_local(conf->mac);
 		take_history(g, p);
 	}
@@ -285,7 +306,7 @@ int gateway_freeze(struct gateway *g, uint16_t port, bool frozen, struct err *e)
 	struct port *p = gateway_port(g, port);
 	if (port == GW_FREEZE_ALL)
 		g->frozen = frozen;
-	else if (!p || p->conf.uplink)
+	else if (!p || !port_is_honeypot(p))
 		return err_set(e, -ENOENT, "there is no honeypot at port %u", port);
 	else
 		p->history->frozen = frozen;
@@ -295,7 +316,7 @@ int gateway_freeze(struct gateway *g, uint16_t port, bool frozen, struct err *e)
 
 bool gateway_is_frozen(const struct gateway *g, const struct port *p)
 {
-	return g->any_frozen && (g->frozen || (p && !p->conf.uplink && p->history->frozen));
+	return g->any_frozen && (g->frozen || (p && port_is_honeypot(p) && p->history->frozen));
 }
 
 /* ---- memory -------------------------------------------------------------- */

@@ -186,8 +186,16 @@ static void uplink(struct gateway *g, struct frame *f)
 
 void guard(struct gateway *g, struct frame *f)
 {
-	if (f->in->conf.uplink)
+	switch (f->in->conf.role) {
+	case PORT_ROLE_UPLINK:
 		uplink(g, f);
-	else
+		break;
+	case PORT_ROLE_HONEYPOT:
 		honeypot(f);
+		break;
+	default:
+		/* What plays a destination, and the engine, have their own checks where
+		 * their frames are expected. */
+		break;
+	}
 }

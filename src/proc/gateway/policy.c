@@ -46,8 +46,8 @@ static struct policy_set *spare(struct policies *p)
 	return p->now == &p->sets[0] ? &p->sets[1] : &p->sets[0];
 }
 
-int policies_swap(struct policies *p, const struct gw_policy_entry *entries, uint32_t n, uint32_t generation,
-		  struct err *e)
+int policies_swap(struct policies *p, const struct policy_pool *pool, const struct gw_policy_entry *entries, uint32_t n,
+		  uint32_t generation, struct err *e)
 {
 	struct policy_set *next = spare(p);
 #ifdef MUTANT_POLICY_IN_PLACE
@@ -55,6 +55,8 @@ int policies_swap(struct policies *p, const struct gw_policy_entry *entries, uin
 #endif
 	memset(next, 0, sizeof(*next));
 	next->generation = generation;
+	if (pool)
+		next->pool = *pool;
 	for (uint32_t i = 0; i < n; i++) {
 		uint16_t port = entries[i].port;
 		if (port >= MODEL_HONEYPOTS)
@@ -65,9 +67,24 @@ int policies_swap(struct policies *p, const struct gw_policy_entry *entries, uin
 		if (r)
 			return err_prefix(e, "port %u: ", port);
 		next->of[port] = entries[i].policy;
+		next->honeypot[port] = entries[i].honeypot;
+		next->network[port] = entries[i].network;
 		next->has[port] = true;
 	}
 	p->now = next;
+	return 0;
+}
+
+static int read_at(int fd, void *to, size_t size, off_t at)
+{
+	for (size_t have = 0; have < size;) {
+		ssize_t r = pread(fd, (char *)to + have, size - have, at + (off_t)have);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? -errno : -EIO;
+		have += (size_t)r;
+	}
 	return 0;
 }
 
@@ -80,18 +97,15 @@ int policies_load(struct policies *p, int fd, uint32_t n, uint32_t generation, s
 		return err_set(e, -EPERM, "the policy is not in a sealed memfd");
 	if (n > MODEL_HONEYPOTS)
 		return err_set(e, -E2BIG, "%u policies, but at most %u honeypots", n, MODEL_HONEYPOTS);
-	size_t size = n * sizeof(p->entries[0]), have = 0;
-	if (fstat(fd, &st) < 0 || st.st_size != (off_t)size)
-		return err_set(e, -EINVAL, "the policy's memfd does not hold %u entries", n);
-	while (have < size) {
-		ssize_t r = pread(fd, (char *)p->entries + have, size - have, (off_t)have);
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return err_sys(e, r < 0 ? -errno : -EIO, "cannot read the policy");
-		have += (size_t)r;
-	}
-	return policies_swap(p, p->entries, n, generation, e);
+	size_t size = n * sizeof(p->entries[0]);
+	if (fstat(fd, &st) < 0 || st.st_size != (off_t)(sizeof(p->pool) + size))
+		return err_set(e, -EINVAL, "the policy's memfd does not hold a pool and %u entries", n);
+	int r = read_at(fd, &p->pool, sizeof(p->pool), 0);
+	if (!r)
+		r = read_at(fd, p->entries, size, sizeof(p->pool));
+	if (r)
+		return err_sys(e, r, "cannot read the policy");
+	return policies_swap(p, &p->pool, p->entries, n, generation, e);
 }
 
 void policies_forget(struct policies *p, uint16_t port)

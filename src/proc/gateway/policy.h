@@ -14,13 +14,18 @@
 struct policy_set {
 	uint32_t generation;
 	bool has[MODEL_HONEYPOTS];
+	uint16_t honeypot[MODEL_HONEYPOTS]; /* index in the model of each slot: rules name these */
+	uint16_t network[MODEL_HONEYPOTS];
 	struct policy of[MODEL_HONEYPOTS];
+	struct policy_pool pool;
 };
 
 struct policies {
 	struct policy_set sets[2];
-	const struct policy_set *now;                    /* one of sets; the other is free */
-	struct gw_policy_entry entries[MODEL_HONEYPOTS]; /* as read from the memfd */
+	const struct policy_set *now; /* one of sets; the other is free */
+	/* As read from the memfd. */
+	struct policy_pool pool;
+	struct gw_policy_entry entries[MODEL_HONEYPOTS];
 };
 
 void policies_init(struct policies *p);
@@ -28,11 +33,12 @@ void policies_init(struct policies *p);
 /* Every bound of a policy that came from another process. */
 int policy_check(const struct policy *p, struct err *e);
 
-/* Swaps in the complete set: a port without entry has no policy afterwards. */
-int policies_swap(struct policies *p, const struct gw_policy_entry *entries, uint32_t n, uint32_t generation,
-		  struct err *e);
+/* Swaps in the complete set: a port without entry has no policy afterwards.
+ * pool NULL: an empty one. */
+int policies_swap(struct policies *p, const struct policy_pool *pool, const struct gw_policy_entry *entries, uint32_t n,
+		  uint32_t generation, struct err *e);
 /* As policies_swap, from a memfd that must be sealed against any change and
- * hold exactly n entries. The fd stays the caller's. */
+ * hold exactly a pool and n entries. The fd stays the caller's. */
 int policies_load(struct policies *p, int fd, uint32_t n, uint32_t generation, struct err *e);
 /* Takes one port's policy away. */
 void policies_forget(struct policies *p, uint16_t port);

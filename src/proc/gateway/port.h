@@ -78,6 +78,16 @@ struct port {
 	void *sink_arg;
 };
 
+static inline bool port_is_honeypot(const struct port *p)
+{
+	return p->conf.role == PORT_ROLE_HONEYPOT;
+}
+
+static inline bool port_is_uplink(const struct port *p)
+{
+	return p->conf.role == PORT_ROLE_UPLINK;
+}
+
 /* NULL for an unknown kind. */
 const struct port_ops *port_ops_of(unsigned kind);
 /* Sends into p->sink. */

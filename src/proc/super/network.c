@@ -89,7 +89,7 @@ static int port_add(struct super *s, struct seq *q, struct err *e)
 		return SEQ_NEXT;
 	struct gw_port x = { .port = (uint16_t)PORT_UPLINK(slot_of(s, n)),
 			     .net = (uint16_t)slot_of(s, n),
-			     .uplink = 1,
+			     .role = PORT_ROLE_UPLINK,
 			     .kind = (uint8_t)n->port_kind,
 			     .routers = { n->net.router4, n->net.router6 } };
 	/* The network's prefixes, so that the gateway knows what is on this side. */

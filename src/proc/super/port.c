@@ -40,13 +40,17 @@ static int policy_memfd(struct super *s, uint32_t *count, struct err *e)
 	int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot make the policy's memory");
+	if (pwrite(fd, &s->model.pool, sizeof(s->model.pool), 0) != (ssize_t)sizeof(s->model.pool)) {
+		close(fd);
+		return err_set(e, -EIO, "cannot write the policy's memory");
+	}
 	uint32_t n = 0;
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++) {
 		const struct machine *m = &s->machines[i];
 		if (!m->used || !m->port)
 			continue;
 		struct gw_policy_entry x = { .port = (uint16_t)i, .policy = m->hp.policy };
-		if (pwrite(fd, &x, sizeof(x), (off_t)(n * sizeof(x))) != (ssize_t)sizeof(x)) {
+		if (pwrite(fd, &x, sizeof(x), (off_t)(sizeof(s->model.pool) + n * sizeof(x))) != (ssize_t)sizeof(x)) {
 			close(fd);
 			return err_set(e, -EIO, "cannot write the policy's memory");
 		}

@@ -203,7 +203,8 @@ static void send_frames(struct gateway *g, unsigned n, size_t len)
 {
 	uint64_t deadline = ev_monotonic() + 20 * EV_SEC;
 	for (unsigned i = 0; i < n;) {
-		if (frame(g, len, i % 3 == 2, i % 3 == 2 ? REASON_LIMIT_TCP : REASON_OUTBOUND)) {
+		if (frame(g, len, i % 3 == 2 ? VERDICT_DROP : VERDICT_FORWARD,
+			  i % 3 == 2 ? REASON_LIMIT_TCP : REASON_OUTBOUND)) {
 			i++;
 			continue;
 		}

@@ -137,16 +137,16 @@ static void policy_swap_is_all_or_nothing(void **state)
 	struct gw_policy_entry in[3] = { { .port = 0 }, { .port = 1 }, { .port = 1 } };
 	struct policies *p = &w->g->policies;
 	in[0].policy.outbound[LIMIT_CLASS_UDP] = (struct limit){ 5, 60 };
-	assert_int_equal(policies_swap(p, in, 2, 7, &e), 0);
+	assert_int_equal(policies_swap(p, NULL, in, 2, 7, &e), 0);
 	const struct policy_set *was = p->now;
 	struct policy_set copy = *was;
 	in[0].policy.inbound_deny = 1;
-	assert_int_equal(policies_swap(p, in, 3, 8, &e), -EINVAL); /* twice the same port */
+	assert_int_equal(policies_swap(p, NULL, in, 3, 8, &e), -EINVAL); /* twice the same port */
 	assert_non_null(strstr(e.text, "two policies"));
 	assert_ptr_equal(p->now, was);
 	assert_memory_equal(p->now, &copy, sizeof(copy));
 	in[1].policy.outbound[LIMIT_CLASS_TCP] = (struct limit){ 5, 0 };
-	assert_int_equal(policies_swap(p, in, 2, 8, &e), -EINVAL);
+	assert_int_equal(policies_swap(p, NULL, in, 2, 8, &e), -EINVAL);
 	assert_memory_equal(p->now, &copy, sizeof(copy));
 	FROM_POT(OUT, .proto = 17, .dport = 53);
 	assert_forwarded(w, REASON_OUTBOUND); /* the old one holds */

@@ -88,8 +88,10 @@ int gwproc_port(struct gwproc *x, const struct gw_port *conf, int fd, uint32_t r
 int gwproc_policy(struct gwproc *x, const struct gw_policy_entry *entries, uint32_t n)
 {
 	struct gw_policy body = { .n = n, .generation = 1 };
+	static const struct policy_pool empty;
 	int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	MUST(fd >= 0 && write(fd, entries, n * sizeof(*entries)) == (ssize_t)(n * sizeof(*entries)));
+	MUST(fd >= 0 && write(fd, &empty, sizeof(empty)) == sizeof(empty) &&
+	     write(fd, entries, n * sizeof(*entries)) == (ssize_t)(n * sizeof(*entries)));
 	MUST(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
 	int status = gwproc_command(x, MSG_GW_POLICY, &body, sizeof(body), &fd, 1);
 	close(fd);
@@ -114,8 +116,10 @@ int gwproc_wait(struct gwproc *x)
 
 struct gw_port gwproc_conf(uint16_t id, uint8_t kind)
 {
-	struct gw_port c = { .port = id, .kind = kind, .uplink = id >= MODEL_HONEYPOTS };
-	if (c.uplink) {
+	struct gw_port c = { .port = id,
+			     .kind = kind,
+			     .role = id >= MODEL_HONEYPOTS ? PORT_ROLE_UPLINK : PORT_ROLE_HONEYPOT };
+	if (c.role == PORT_ROLE_UPLINK) {
 		snprintf(c.name, sizeof(c.name), "uplink");
 		return c;
 	}

@@ -33,7 +33,9 @@ static int tear_down(void **state)
 static int sealed(const void *data, size_t n, int seals)
 {
 	int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	static const struct policy_pool empty;
 	assert_true(fd >= 0);
+	assert_int_equal(write(fd, &empty, sizeof(empty)), sizeof(empty));
 	assert_int_equal(write(fd, data, n), n);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
 	return fd;

@@ -175,7 +175,9 @@ void world_port(struct world *w, uint16_t id, uint16_t net, const char *name, co
 		uint32_t ring)
 {
 	struct err e = { 0 };
-	struct gw_port c = { .port = id, .net = net, .uplink = id >= MODEL_HONEYPOTS };
+	struct gw_port c = { .port = id,
+			     .net = net,
+			     .role = id >= MODEL_HONEYPOTS ? PORT_ROLE_UPLINK : PORT_ROLE_HONEYPOT };
 	int fd = ring_create(ring, &e), wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(fd >= 0 && wake >= 0);
 	snprintf(c.name, sizeof(c.name), "%s", name);
@@ -224,7 +226,7 @@ void world_policy(struct world *w, unsigned n, const struct policy *p)
 	static const struct policy zero;
 	for (unsigned i = 0; i < n; i++)
 		entries[i] = (struct gw_policy_entry){ .port = (uint16_t)i, .policy = p ? *p : zero };
-	CHECK(policies_swap(&w->g->policies, entries, n, 1, NULL) == 0);
+	CHECK(policies_swap(&w->g->policies, NULL, entries, n, 1, NULL) == 0);
 }
 
 const struct ring_flow *world_flow(const struct world *w, unsigned end)
