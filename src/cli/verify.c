@@ -146,10 +146,10 @@ static int run(struct place *p, const struct verify_anchor *a, unsigned n, bool 
 	return got;
 }
 
-static json_t *hex(const uint8_t hash[VERIFY_HASH])
+static json_t *hex(const uint8_t hash[JOURNAL_HASH])
 {
-	char text[2 * VERIFY_HASH + 1];
-	return cmd_string(sodium_bin2hex(text, sizeof(text), hash, VERIFY_HASH));
+	char text[2 * JOURNAL_HASH + 1];
+	return cmd_string(sodium_bin2hex(text, sizeof(text), hash, JOURNAL_HASH));
 }
 
 static int print_json(struct cmd *c, const struct place *p, const struct verify_report *r)
@@ -261,8 +261,8 @@ static void print_text(struct cmd *c, const struct place *p, const struct verify
 	else if (r->anchors == nanchors && !r->nproblems)
 		fprintf(c->out, "%u anchors found; what came after the newest of them is not proven to be all\n",
 			r->anchors);
-	char key[2 * VERIFY_HASH + 1];
-	fprintf(c->out, NO_KEY, sodium_bin2hex(key, sizeof(key), r->key, VERIFY_HASH));
+	char key[2 * JOURNAL_HASH + 1];
+	fprintf(c->out, NO_KEY, sodium_bin2hex(key, sizeof(key), r->key, JOURNAL_HASH));
 	verify_time(time, r->unsealed_ns);
 	if (!r->sealed)
 		fprintf(c->out, "UNSEALED since %s (epoch %u): being written now, or ended by a crash, or cut off\n",
@@ -344,7 +344,7 @@ int cmd_anchor(struct cmd *c)
 {
 	struct place p = { .cmd = c };
 	struct verify_report r;
-	char text[VERIFY_ANCHOR_TEXT], hash[2 * VERIFY_HASH + 1], time[40];
+	char text[VERIFY_ANCHOR_TEXT], hash[2 * JOURNAL_HASH + 1], time[40];
 	if (sodium_init() < 0)
 		return cmd_fail(c, "cannot initialise libsodium");
 	if (cmd_str(c, "tsr"))
@@ -361,7 +361,7 @@ int cmd_anchor(struct cmd *c)
 	} else {
 		verify_time(time, r.committed_ns);
 		snprintf(text, sizeof(text), "skep-anchor-1:%s:%" PRIu64 ":%s:%s", r.honeynet, r.committed,
-			 sodium_bin2hex(hash, sizeof(hash), r.committed_hash, VERIFY_HASH), time);
+			 sodium_bin2hex(hash, sizeof(hash), r.committed_hash, JOURNAL_HASH), time);
 		struct verify_anchor check;
 		/* A journal may say anything of its honeynet. */
 		status = verify_anchor_parse(text, &check)

@@ -3,6 +3,7 @@
 #define SKEP_CLI_VERIFY_CORE_H
 
 #include "base/slice.h"
+#include "proto/journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +23,6 @@
  * Everything is untrusted: records, names, sizes. The directory is reached only
  * through struct verify_source, so that a test can hold it in memory.
  */
-#define VERIFY_HASH 32
 #define VERIFY_NAME 320
 #define VERIFY_PROBLEMS 1000
 #define VERIFY_ANCHOR_TEXT 192
@@ -68,7 +68,7 @@ struct verify_anchor {
 	char text[VERIFY_ANCHOR_TEXT];
 	char honeynet[32];
 	uint64_t seq;
-	uint8_t hash[VERIFY_HASH];
+	uint8_t hash[JOURNAL_HASH];
 	char time[40];
 };
 /* "skep-anchor-1:HONEYNET:NUMBER:HASH:TIME"; false if it is not of that form. */
@@ -81,22 +81,22 @@ struct verify_report {
 	unsigned journals, starts, commits, closed, open, removed, anchors;
 	uint64_t records, first, last; /* intact records: how many, numbers */
 	uint64_t committed, committed_ns;
-	uint8_t committed_hash[VERIFY_HASH];
+	uint8_t committed_hash[JOURNAL_HASH];
 	bool began;           /* the first journal file that is left is the first one made */
 	bool stopped;         /* the last thing that was recorded is an orderly end */
 	bool sealed;          /* and signed as such, with nothing behind it */
 	uint32_t epoch;       /* the one that is not sealed; after a sealed end, the one that would follow */
 	uint64_t unsealed_ns; /* since then */
 	uint64_t seals, crashes, clocks;
-	uint8_t key[VERIFY_HASH]; /* seal key of the first epoch that is left */
-	uint64_t removed_bytes;   /* on record */
-	unsigned found;           /* files that a start after a crash found, and no record named before */
-	uint64_t loose;           /* intact records behind the last commit */
-	uint64_t tail;            /* bytes at the journal's end that are no record */
-	uint64_t beyond;          /* bytes of open files that no commit covers */
-	uint64_t bytes, files;    /* hashed */
-	uint64_t frames;          /* in packet files, as far as committed */
-	uint64_t nproblems;       /* all; only the first VERIFY_PROBLEMS are kept */
+	uint8_t key[JOURNAL_HASH]; /* seal key of the first epoch that is left */
+	uint64_t removed_bytes;    /* on record */
+	unsigned found;            /* files that a start after a crash found, and no record named before */
+	uint64_t loose;            /* intact records behind the last commit */
+	uint64_t tail;             /* bytes at the journal's end that are no record */
+	uint64_t beyond;           /* bytes of open files that no commit covers */
+	uint64_t bytes, files;     /* hashed */
+	uint64_t frames;           /* in packet files, as far as committed */
+	uint64_t nproblems;        /* all; only the first VERIFY_PROBLEMS are kept */
 	struct verify_problem *problems;
 };
 
@@ -115,14 +115,14 @@ struct verify_file {
 	bool closed, crashed, found, removed, seen;
 	uint64_t size, committed, removed_size;
 	uint64_t named, close_record, commit_record, remove_record; /* record numbers, 0 = none */
-	uint8_t hash[VERIFY_HASH], committed_hash[VERIFY_HASH], removed_hash[VERIFY_HASH];
+	uint8_t hash[JOURNAL_HASH], committed_hash[JOURNAL_HASH], removed_hash[JOURNAL_HASH];
 };
 
 /* The keys in force. */
 struct verify_keys {
 	bool known, whole; /* whole: the epoch's begin was seen */
 	uint32_t epoch;
-	uint8_t seal[VERIFY_HASH], commit[VERIFY_HASH];
+	uint8_t seal[JOURNAL_HASH], commit[JOURNAL_HASH];
 	uint64_t first, commits, from, last_ns;
 	uint16_t before; /* type of the record before */
 	bool crash;      /* and no SEAL that says that it ends */
@@ -149,33 +149,12 @@ void verify_problem(struct verify *v, enum verify_kind k, const char *file, int6
 		    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 struct verify_file *verify_by_name(struct verify *v, const char *name);
 
-struct verify_record {
-	uint16_t type;
-	uint64_t seq, ns;
-	struct slice payload, hashed;
-	uint8_t hash[VERIFY_HASH], before[VERIFY_HASH];
-};
-#define VERIFY_SIG 64
-enum { VF_END = 1, VF_START = 2 };
-enum {
-	VJ_HEAD = 1,
-	VJ_START,
-	VJ_OPEN,
-	VJ_CLOSE,
-	VJ_REMOVE,
-	VJ_COMMIT,
-	VJ_RECOVER,
-	VJ_ALARM,
-	VJ_STOP,
-	VJ_SEAL,
-	VJ_CLOCK,
-};
 /* All intact records again, for a closer look. */
-typedef void (*verify_record_fn)(void *arg, const struct verify_record *r);
+typedef void (*verify_record_fn)(void *arg, const struct journal_record *r);
 void verify_each_record(struct verify *v, verify_record_fn fn, void *arg);
 int verify_journal(struct verify *v);
 /* verify_seal.c: keys, signatures and times of one record. */
-void verify_seal(struct verify *v, const char *journal, const struct verify_record *r, bool gap);
+void verify_seal(struct verify *v, const char *journal, const struct journal_record *r, bool gap);
 void verify_seal_end(struct verify *v);
 void verify_files(struct verify *v);
 

@@ -96,23 +96,23 @@ static bool hash_to(struct narrow *n, uint64_t to)
 
 /* Every COMMIT of the file vouches for a longer part of it: the first that does
  * not agree says where the change is. */
-static void on_commit(void *arg, const struct verify_record *r)
+static void on_commit(void *arg, const struct journal_record *r)
 {
 	struct narrow *n = arg;
 	struct slice p = r->payload, hash;
 	uint32_t count, id, zero;
 	uint64_t size;
-	if (n->done || r->type != VJ_COMMIT || !slice_le32(&p, &count))
+	if (n->done || r->type != J_COMMIT || !slice_le32(&p, &count))
 		return;
 	while (count-- && slice_le32(&p, &id) && slice_le32(&p, &zero) && slice_le64(&p, &size) &&
-	       slice_take(&p, VERIFY_HASH, &hash)) {
+	       slice_take(&p, JOURNAL_HASH, &hash)) {
 		if (id != n->f->id || size < n->at)
 			continue;
-		uint8_t got[VERIFY_HASH];
+		uint8_t got[JOURNAL_HASH];
 		bool there = hash_to(n, size);
 		crypto_generichash_state h = n->h;
 		crypto_generichash_final(&h, got, sizeof(got));
-		if (there && !memcmp(got, hash.p, VERIFY_HASH)) {
+		if (there && !memcmp(got, hash.p, JOURNAL_HASH)) {
 			n->good = size;
 			continue;
 		}
@@ -129,7 +129,7 @@ static void changed(struct verify *v, const struct verify_file *f, uint64_t reco
 	struct narrow n = { .f = f, .v = v, .bad = f->closed ? f->size : f->committed, .record = record };
 	n.handle = v->s->open(v->s->arg, f->name, &size);
 	if (n.handle >= 0) {
-		crypto_generichash_init(&n.h, NULL, 0, VERIFY_HASH);
+		crypto_generichash_init(&n.h, NULL, 0, JOURNAL_HASH);
 		verify_each_record(v, on_commit, &n);
 		v->s->close(v->s->arg, n.handle);
 	}
@@ -146,15 +146,15 @@ static bool is_packets(const char *name)
 
 /* The hash of the first `to` bytes, and of the first `from` <= to. */
 static int hash_file(struct verify *v, int handle, const char *name, uint64_t from, uint64_t to,
-		     struct verify_pcap *pcap, uint8_t mid[VERIFY_HASH], uint8_t end[VERIFY_HASH])
+		     struct verify_pcap *pcap, uint8_t mid[JOURNAL_HASH], uint8_t end[JOURNAL_HASH])
 {
 	uint8_t buf[CHUNK];
 	crypto_generichash_state h, copy;
-	crypto_generichash_init(&h, NULL, 0, VERIFY_HASH);
+	crypto_generichash_init(&h, NULL, 0, JOURNAL_HASH);
 	for (uint64_t at = 0;;) {
 		if (at == from) {
 			copy = h;
-			crypto_generichash_final(&copy, mid, VERIFY_HASH);
+			crypto_generichash_final(&copy, mid, JOURNAL_HASH);
 		}
 		if (at == to)
 			break;
@@ -173,14 +173,14 @@ static int hash_file(struct verify *v, int handle, const char *name, uint64_t fr
 		at += (uint64_t)k;
 		v->r->bytes += (uint64_t)k;
 	}
-	crypto_generichash_final(&h, end, VERIFY_HASH);
+	crypto_generichash_final(&h, end, JOURNAL_HASH);
 	v->r->files++;
 	return 0;
 }
 
 static void check_bytes(struct verify *v, struct verify_file *f, int handle, uint64_t size, bool closed)
 {
-	uint8_t mid[VERIFY_HASH], end[VERIFY_HASH];
+	uint8_t mid[JOURNAL_HASH], end[JOURNAL_HASH];
 	uint64_t to = closed ? f->size : f->committed;
 	struct verify_pcap *pcap = is_packets(f->name) ? verify_pcap_new() : NULL;
 	int r = hash_file(v, handle, f->name, f->commit_record ? f->committed : to, to, pcap, mid, end);
@@ -192,8 +192,8 @@ static void check_bytes(struct verify *v, struct verify_file *f, int handle, uin
 			       strerror(-r));
 		return;
 	}
-	bool same = !f->commit_record || !memcmp(mid, f->committed_hash, VERIFY_HASH);
-	bool same_end = !closed || !memcmp(end, f->hash, VERIFY_HASH);
+	bool same = !f->commit_record || !memcmp(mid, f->committed_hash, JOURNAL_HASH);
+	bool same_end = !closed || !memcmp(end, f->hash, JOURNAL_HASH);
 #ifdef MUTANT_VERIFY_NO_HASH
 	same = same_end = true;
 #endif
@@ -208,7 +208,7 @@ static void check_bytes(struct verify *v, struct verify_file *f, int handle, uin
 static void check_removed(struct verify *v, struct verify_file *f)
 {
 	uint64_t size;
-	uint8_t mid[VERIFY_HASH], end[VERIFY_HASH];
+	uint8_t mid[JOURNAL_HASH], end[JOURNAL_HASH];
 	v->r->removed++;
 	v->r->removed_bytes += f->removed_size;
 	int h = v->s->open(v->s->arg, f->name, &size);
@@ -217,7 +217,7 @@ static void check_removed(struct verify *v, struct verify_file *f)
 	f->seen = true;
 	/* A crash between the record and the removal, or somebody who put it back. */
 	bool same = h >= 0 && size == f->removed_size && hash_file(v, h, f->name, 0, size, NULL, mid, end) == 0 &&
-		    !memcmp(end, f->removed_hash, VERIFY_HASH);
+		    !memcmp(end, f->removed_hash, JOURNAL_HASH);
 	if (h >= 0)
 		v->s->close(v->s->arg, h);
 	if (!same)

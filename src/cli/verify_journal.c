@@ -8,99 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HEADER = 24, RECORD_MAX = 65536, JOURNAL_MAX = 256 << 20 };
-
-struct chain {
-	uint8_t hash[VERIFY_HASH];
-	uint64_t seq;
-};
-
-static bool frame(struct slice *s, struct verify_record *r, struct slice *hashed, struct slice *hash)
-{
-	struct slice t = *s, head = *s;
-	uint32_t len;
-	uint16_t zero;
-	if (!slice_le32(&head, &len) || len < HEADER + VERIFY_HASH || len > RECORD_MAX ||
-	    !slice_take(&t, len - VERIFY_HASH, hashed) || !slice_take(&t, VERIFY_HASH, hash))
-		return false;
-	r->payload = r->hashed = *hashed;
-	if (!slice_skip(&r->payload, 4) || !slice_le16(&r->payload, &r->type) || !slice_le16(&r->payload, &zero) ||
-	    !slice_le64(&r->payload, &r->seq) || !slice_le64(&r->payload, &r->ns) || zero)
-		return false;
-	*s = t;
-	return true;
-}
-
-/* One record that continues the chain. */
-static bool take(struct chain *c, struct slice *s, struct verify_record *r)
-{
-	struct slice t = *s, hashed, hash;
-	struct verify_record got;
-	crypto_generichash_state st;
-	if (!frame(&t, &got, &hashed, &hash) || got.seq != c->seq + 1)
-		return false;
-	crypto_generichash_init(&st, NULL, 0, VERIFY_HASH);
-	crypto_generichash_update(&st, c->hash, VERIFY_HASH);
-	crypto_generichash_update(&st, hashed.p, hashed.n);
-	crypto_generichash_final(&st, got.hash, VERIFY_HASH);
-#ifdef MUTANT_VERIFY_NO_CHAIN
-	slice_get(&hash, got.hash, VERIFY_HASH);
-#else
-	if (memcmp(got.hash, hash.p, VERIFY_HASH) != 0)
-		return false;
-#endif
-	memcpy(got.before, c->hash, VERIFY_HASH);
-	memcpy(c->hash, got.hash, VERIFY_HASH);
-	c->seq = got.seq;
-	*r = got;
-	*s = t;
-	return true;
-}
-
-/* The HEAD of a file; *c becomes what it says that it continues from. */
-static bool take_head(struct chain *c, struct slice *s, struct verify_record *r, uint32_t *number)
-{
-	struct slice t = *s, hashed, hash, magic;
-	uint32_t format, num;
-	struct chain from;
-	if (!frame(&t, r, &hashed, &hash) || r->type != VJ_HEAD || !r->seq)
-		return false;
-	struct slice p = r->payload;
-	if (!slice_take(&p, 8, &magic) || memcmp(magic.p, "skepjrnl", 8) != 0 || !slice_le32(&p, &format) ||
-	    format != 2 || !slice_le32(&p, &num) || !slice_get(&p, from.hash, VERIFY_HASH))
-		return false;
-	from.seq = r->seq - 1;
-	*c = from;
-	*number = num;
-	return true;
-}
-
-/* Whether an intact SEAL, or two intact COMMITs, stand anywhere behind: the hash
- * needs only the 32 bytes in front of it. One COMMIT proves nothing: a power cut
- * may take the first sectors of a write and leave its last. */
-static bool commit_behind(struct slice file, size_t from)
-{
-	unsigned commits = 0;
-	for (size_t at = from < VERIFY_HASH ? VERIFY_HASH : from; at + HEADER + VERIFY_HASH <= file.n; at++) {
-		struct slice rest, before;
-		struct verify_record r;
-		struct chain c = { .seq = 0 };
-		if (!slice_sub(file, at, file.n - at, &rest) ||
-		    !slice_sub(file, at - VERIFY_HASH, VERIFY_HASH, &before))
-			return false;
-		struct slice peek = rest, seq;
-		uint16_t type = 0;
-		if (!slice_skip(&peek, 4) || !slice_le16(&peek, &type) || (type != VJ_COMMIT && type != VJ_SEAL))
-			continue;
-		if (!slice_sub(rest, 8, 8, &seq) || !slice_le64(&seq, &c.seq))
-			return false;
-		c.seq--;
-		memcpy(c.hash, before.p, VERIFY_HASH);
-		if (take(&c, &rest, &r) && (type == VJ_SEAL || ++commits == 2))
-			return true;
-	}
-	return false;
-}
+enum { JOURNAL_MAX = 256 << 20 };
 
 /* ---- what records say ------------------------------------------------------ */
 
@@ -145,13 +53,13 @@ static struct verify_file *add(struct verify *v, uint32_t id, struct slice name,
 	return f;
 }
 
-static void apply_close(struct verify *v, const struct verify_record *r, struct slice p)
+static void apply_close(struct verify *v, const struct journal_record *r, struct slice p)
 {
 	uint32_t id, flags;
 	uint64_t size;
 	struct slice hash;
 	if (!slice_le32(&p, &id) || !slice_le32(&p, &flags) || !slice_le64(&p, &size) ||
-	    !slice_take(&p, VERIFY_HASH, &hash))
+	    !slice_take(&p, JOURNAL_HASH, &hash))
 		return;
 	struct verify_file *f = by_id(v, id);
 	if (!f)
@@ -164,10 +72,10 @@ static void apply_close(struct verify *v, const struct verify_record *r, struct 
 	f->found |= (flags & 2) != 0;
 	f->size = size;
 	f->close_record = r->seq;
-	memcpy(f->hash, hash.p, VERIFY_HASH);
+	memcpy(f->hash, hash.p, JOURNAL_HASH);
 }
 
-static void apply_commit(struct verify *v, const struct verify_record *r, struct slice p, const char *journal)
+static void apply_commit(struct verify *v, const struct journal_record *r, struct slice p, const char *journal)
 {
 	uint32_t n, id, zero;
 	uint64_t size;
@@ -175,7 +83,7 @@ static void apply_commit(struct verify *v, const struct verify_record *r, struct
 	if (!slice_le32(&p, &n))
 		return;
 	while (n-- && slice_le32(&p, &id) && slice_le32(&p, &zero) && slice_le64(&p, &size) &&
-	       slice_take(&p, VERIFY_HASH, &hash)) {
+	       slice_take(&p, JOURNAL_HASH, &hash)) {
 		struct verify_file *f = by_id(v, id);
 		if (!f) {
 			/* It may have been named in a journal file that retention removed. */
@@ -189,17 +97,17 @@ static void apply_commit(struct verify *v, const struct verify_record *r, struct
 				       "says that %s, to which is only added, became shorter", f->name);
 		f->committed = size;
 		f->commit_record = r->seq;
-		memcpy(f->committed_hash, hash.p, VERIFY_HASH);
+		memcpy(f->committed_hash, hash.p, JOURNAL_HASH);
 	}
 	v->r->commits++;
 }
 
-static void apply_remove(struct verify *v, const struct verify_record *r, struct slice p)
+static void apply_remove(struct verify *v, const struct journal_record *r, struct slice p)
 {
 	uint64_t size;
 	struct slice hash;
 	char name[VERIFY_NAME] = "";
-	if (!slice_le64(&p, &size) || !slice_take(&p, VERIFY_HASH, &hash))
+	if (!slice_le64(&p, &size) || !slice_take(&p, JOURNAL_HASH, &hash))
 		return;
 	struct slice text = slice_head(p, sizeof(name) - 1);
 	slice_get(&text, name, text.n);
@@ -211,10 +119,10 @@ static void apply_remove(struct verify *v, const struct verify_record *r, struct
 	f->removed = true;
 	f->remove_record = r->seq;
 	f->removed_size = size;
-	memcpy(f->removed_hash, hash.p, VERIFY_HASH);
+	memcpy(f->removed_hash, hash.p, JOURNAL_HASH);
 }
 
-static void check_anchors(struct verify *v, const struct verify_record *r)
+static void check_anchors(struct verify *v, const struct journal_record *r)
 {
 	char time[40];
 	for (unsigned i = 0; i < v->nanchors; i++) {
@@ -222,13 +130,13 @@ static void check_anchors(struct verify *v, const struct verify_record *r)
 		if (a->seq != r->seq)
 			continue;
 		verify_time(time, r->ns);
-		bool same = (r->type == VJ_COMMIT || r->type == VJ_SEAL) && !memcmp(a->hash, r->hash, VERIFY_HASH) &&
+		bool same = (r->type == J_COMMIT || r->type == J_SEAL) && !memcmp(a->hash, r->hash, JOURNAL_HASH) &&
 			    !strcmp(a->time, time);
 		v->found[i] = same ? 1 : 2;
 	}
 }
 
-static void journal_apply(struct verify *v, const char *journal, const struct verify_record *r)
+static void journal_apply(struct verify *v, const char *journal, const struct journal_record *r)
 {
 	struct slice p = r->payload;
 	uint32_t id;
@@ -238,35 +146,35 @@ static void journal_apply(struct verify *v, const char *journal, const struct ve
 	if (!v->r->first)
 		v->r->first = r->seq;
 	v->r->last = r->seq;
-	if (r->type != VJ_COMMIT && r->type != VJ_SEAL)
-		v->r->stopped = r->type == VJ_STOP;
-	if (r->type == VJ_COMMIT || r->type == VJ_SEAL) {
+	if (r->type != J_COMMIT && r->type != J_SEAL)
+		v->r->stopped = r->type == J_STOP;
+	if (r->type == J_COMMIT || r->type == J_SEAL) {
 		v->r->committed = r->seq;
 		v->r->committed_ns = r->ns;
-		memcpy(v->r->committed_hash, r->hash, VERIFY_HASH);
+		memcpy(v->r->committed_hash, r->hash, JOURNAL_HASH);
 	}
 	switch (r->type) {
-	case VJ_START:
+	case J_START:
 		v->r->starts++;
 		for (n = 0; n < p.n && n < sizeof(v->r->honeynet) - 1 && p.p[n] != ' ';)
 			n++;
 		memset(v->r->honeynet, 0, sizeof(v->r->honeynet));
 		slice_get(&p, v->r->honeynet, n);
 		break;
-	case VJ_OPEN:
+	case J_OPEN:
 		if (slice_le32(&p, &id) && !by_id(v, id))
 			add(v, id, p, r->seq);
 		break;
-	case VJ_CLOSE:
+	case J_CLOSE:
 		apply_close(v, r, p);
 		break;
-	case VJ_REMOVE:
+	case J_REMOVE:
 		apply_remove(v, r, p);
 		break;
-	case VJ_COMMIT:
+	case J_COMMIT:
 		apply_commit(v, r, p, journal);
 		break;
-	case VJ_ALARM:
+	case J_ALARM:
 		verify_problem(v, VERIFY_ALARM, journal, -1, r->seq, "recorded when it was found: %.*s", (int)p.n,
 			       (const char *)p.p);
 		break;
@@ -349,7 +257,7 @@ static void tail(struct verify *v, const char *name, struct slice file, size_t g
 {
 	if (good == file.n)
 		return;
-	if (commit_behind(file, good))
+	if (journal_commit_after(file, good))
 		verify_problem(v, VERIFY_DAMAGED, name, (int64_t)good, seq + 1,
 			       "is damaged: record %" PRIu64 " is not intact, and committed records stand behind it",
 			       seq + 1);
@@ -361,7 +269,7 @@ static void tail(struct verify *v, const char *name, struct slice file, size_t g
 		v->r->tail = file.n - good;
 }
 
-static void one_journal(struct verify *v, size_t i, struct chain *c, uint32_t *before, bool *gap)
+static void one_journal(struct verify *v, size_t i, struct journal_chain *c, uint32_t *before, bool *gap)
 {
 	const char *name = v->journals[i];
 	uint32_t number = 0, own = (uint32_t)strtoul(name + 8, NULL, 10);
@@ -376,30 +284,29 @@ static void one_journal(struct verify *v, size_t i, struct chain *c, uint32_t *b
 	}
 	v->r->journals++;
 	struct slice file = slice_of(p, n), rest = file;
-	struct verify_record rec;
-	struct chain from;
-	bool head = take_head(&from, &rest, &rec, &number);
-	rest = file;
+	struct journal_record rec;
+	struct journal_chain from;
+	bool head = journal_head(file, &from, &number);
 	*gap = *gap || (*before && own != *before + 1);
 	if (head && number != own)
-		verify_problem(v, VERIFY_DAMAGED, name, 0, rec.seq, "says that it is journal file %u", number);
-	bool joins = !*before || (from.seq == c->seq && !memcmp(from.hash, c->hash, VERIFY_HASH));
-	if (head && own == 1 && (from.seq || !sodium_is_zero(from.hash, VERIFY_HASH)))
-		verify_problem(v, VERIFY_DAMAGED, name, 0, rec.seq, "is the first one, and continues another");
+		verify_problem(v, VERIFY_DAMAGED, name, 0, from.seq + 1, "says that it is journal file %u", number);
+	bool joins = !*before || (from.seq == c->seq && !memcmp(from.hash, c->hash, JOURNAL_HASH));
+	if (head && own == 1 && (from.seq || !sodium_is_zero(from.hash, JOURNAL_HASH)))
+		verify_problem(v, VERIFY_DAMAGED, name, 0, from.seq + 1, "is the first one, and continues another");
 	/* Over a removed file the chain cannot be followed: check_gap asks whether it was removed on record. */
 	if (head && !joins && !(*gap && from.seq > c->seq))
-		verify_problem(v, VERIFY_DAMAGED, name, 0, rec.seq,
+		verify_problem(v, VERIFY_DAMAGED, name, 0, from.seq + 1,
 			       "does not continue the journal file before it: records between %" PRIu64 " and %" PRIu64
 			       " are missing or changed",
 			       c->seq, from.seq);
 	if (head) {
 		for (unsigned a = 0; a < v->nanchors; a++)
 			if (!v->r->first && from.seq && v->anchors[a].seq == from.seq)
-				v->found[a] = memcmp(v->anchors[a].hash, from.hash, VERIFY_HASH) ? 2 : 1;
+				v->found[a] = memcmp(v->anchors[a].hash, from.hash, JOURNAL_HASH) ? 2 : 1;
 		*c = from;
 	}
-	while (head && take(c, &rest, &rec)) {
-		if (rec.type == VJ_HEAD && rest.p - file.p != (ptrdiff_t)rec.hashed.n + VERIFY_HASH)
+	while (head && journal_take(c, &rest, &rec)) {
+		if (rec.type == J_HEAD && rec.raw.p != file.p)
 			verify_problem(v, VERIFY_DAMAGED, name, rest.p - file.p, rec.seq,
 				       "a HEAD stands in the middle");
 		verify_seal(v, name, &rec, *gap || !joins);
@@ -424,7 +331,7 @@ static void gaps(struct verify *v)
 
 int verify_journal(struct verify *v)
 {
-	struct chain c = { .seq = 0 };
+	struct journal_chain c = { .seq = 0 };
 	uint32_t before = 0;
 	bool gap = false;
 	int r = v->s->list(v->s->arg, "journal", add_name, v);
@@ -454,16 +361,14 @@ void verify_each_record(struct verify *v, verify_record_fn fn, void *arg)
 		uint8_t *p = NULL;
 		size_t n = 0;
 		uint32_t number;
-		struct chain c;
-		struct verify_record r;
+		struct journal_chain c;
+		struct journal_record r;
 		if (load(v, v->journals[i], &p, &n) < 0)
 			continue;
 		struct slice rest = slice_of(p, n);
-		if (take_head(&c, &rest, &r, &number)) {
-			rest = slice_of(p, n);
-			while (take(&c, &rest, &r))
+		if (journal_head(rest, &c, &number))
+			while (journal_take(&c, &rest, &r))
 				fn(arg, &r);
-		}
 		free(p);
 	}
 }

@@ -269,8 +269,8 @@ static bool read_journal(struct store *s, struct recovery *r, const char *name)
 		r->begun = true;
 		apply(s, r, &rec);
 		seal_replay(s, &rec);
-		for (chain = s->chain; journal_take(&s->chain, &rest, &rec); chain = s->chain) {
-			if (rec.type == J_SEAL && !journal_signed(&rec, chain.hash, s->keys.seal_pk))
+		while (journal_take(&s->chain, &rest, &rec)) {
+			if (rec.type == J_SEAL && !journal_signed(&rec, s->keys.seal_pk))
 				find(r, J_ALARM, name, 0, "a SEAL is signed with a wrong key");
 			apply(s, r, &rec);
 			seal_replay(s, &rec);

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "base/ev.h"
-#include "proc/evidence/journal.h"
+#include "proto/journal.h"
 
 #include <sodium.h>
 #include <stdbool.h>

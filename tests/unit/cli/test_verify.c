@@ -5,7 +5,7 @@
  * changed there in 20,000 random ways.
  */
 #include "cli/verify_core.h"
-#include "proc/evidence/journal.h"
+#include "proto/journal.h"
 #include "proc/evidence/pcapng.h"
 #include "proc/evidence/store.h"
 

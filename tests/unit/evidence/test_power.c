@@ -6,7 +6,7 @@
  */
 #include "cli/verify_core.h"
 #include "lossy_disk.h"
-#include "proc/evidence/journal.h"
+#include "proto/journal.h"
 #include "proc/evidence/pcapng.h"
 
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * Files, commits, the journal's chain, recovery, the limits, and what happens
  * when the disk fails. A failing disk is played by the functions of store_io.
  */
-#include "proc/evidence/journal.h"
+#include "proto/journal.h"
 #include "proc/evidence/pcapng.h"
 #include "proc/evidence/store.h"
 

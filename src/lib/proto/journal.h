@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef SKEP_PROC_EVIDENCE_JOURNAL_H
-#define SKEP_PROC_EVIDENCE_JOURNAL_H
+#ifndef SKEP_PROTO_JOURNAL_H
+#define SKEP_PROTO_JOURNAL_H
 
 #include "base/slice.h"
 
@@ -81,19 +81,25 @@ struct journal_record {
 	uint16_t type;
 	uint64_t seq, ns;
 	struct slice payload;
-	struct slice raw; /* the whole record */
+	struct slice raw;             /* the whole record */
+	uint8_t before[JOURNAL_HASH]; /* hash of the record before it */
+	uint8_t hash[JOURNAL_HASH];   /* its own */
 };
 
 /* Takes one record off the front. True only if it is whole, continues the
  * chain, and its hash is right; *c moves on then. */
 bool journal_take(struct journal_chain *c, struct slice *s, struct journal_record *r);
 
+/* What the HEAD in front of a file says: its number, and what it continues from.
+ * Whether that is true, journal_take tells. */
+bool journal_head(struct slice file, struct journal_chain *from, uint32_t *number);
+
 /* As journal_take for the HEAD of a file: *c is set to what the HEAD says it
  * continues from, then checked. *number is the file's. */
 bool journal_take_head(struct journal_chain *c, struct slice *s, struct journal_record *r, uint32_t *number);
 
-/* Whether the record, which stood behind `before`, is signed with this key. */
-bool journal_signed(const struct journal_record *r, const uint8_t before[JOURNAL_HASH], const uint8_t pk[JOURNAL_KEY]);
+/* Whether a record that was taken is signed with this key. */
+bool journal_signed(const struct journal_record *r, const uint8_t pk[JOURNAL_KEY]);
 
 /* True if an intact SEAL, or two intact COMMITs, stand anywhere behind offset
  * `from` of a file: what is broken before it is damage, not the tail of a crash.
