@@ -180,6 +180,12 @@ bool super_alive(const struct super *s); /* gateway and evidence both work */
 /* Reads a role's channel and hands answers to asks; for ev_add. */
 void super_watch_role(struct super *s, struct chan *c, struct ev_source *src);
 
+/* A step: makes the channel of a process that also writes records - our end in
+ * c->fd, watched - and tells evidence about the record source. *far_fd and
+ * *record_fd go to the process when it is spawned. x: slot, role, honeypot. */
+int super_record_source(struct super *s, struct seq *q, struct chan *c, struct ev_source *src,
+			const struct ev_source_add *x, int *far_fd, int *record_fd, struct err *e);
+
 /* machine.c: one job at a time per machine; done is called once */
 typedef void (*machine_done)(struct super *s, struct machine *m, int status, const struct err *e);
 void machine_init(struct super *s, struct machine *m);

@@ -162,27 +162,11 @@ int introspect_source(struct super *s, struct seq *q, struct err *e)
 {
 	struct machine *m = of(q);
 	struct watch *w = &m->watch;
-	int chan[2], rec[2];
 	if (!w->wanted)
 		return SEQ_NEXT;
-	int r = msg_pair(chan, e);
-	if (r < 0)
-		return r;
-	r = msg_pair(rec, e);
-	if (r < 0) {
-		close(chan[0]);
-		close(chan[1]);
-		return r;
-	}
-	w->chan.fd = chan[0];
-	w->far_fd = chan[1];
-	w->record_fd = rec[1];
-	super_watch_role(s, &w->chan, &w->src);
 	struct ev_source_add x = { .slot = (uint32_t)machine_slot(s, m), .role = ROLE_INTROSPECT };
 	memcpy(x.honeypot, m->hp.name, sizeof(x.honeypot));
-	r = seq_ask(s, q, &s->evidence, MSG_EV_SOURCE, &x, sizeof(x), rec, 1, 0, e);
-	close(rec[0]);
-	return r;
+	return super_record_source(s, q, &w->chan, &w->src, &x, &w->far_fd, &w->record_fd, e);
 }
 
 int introspect_spawn(struct super *s, struct seq *q, struct err *e)

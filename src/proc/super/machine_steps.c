@@ -183,25 +183,9 @@ static int disk_opened(struct super *s, struct seq *q, struct answer *a, struct 
 static int handler_spawn(struct super *s, struct seq *q, struct err *e)
 {
 	struct machine *m = of(q);
-	int chan[2], rec[2];
-	int r = msg_pair(chan, e);
-	if (r < 0)
-		return r;
-	r = msg_pair(rec, e);
-	if (r < 0) {
-		close(chan[0]);
-		close(chan[1]);
-		return r;
-	}
-	m->handler.fd = chan[0];
-	m->far_fd = chan[1];
-	m->record_fd = rec[1];
-	super_watch_role(s, &m->handler, &m->handler_src);
 	struct ev_source_add x = { .slot = (uint32_t)machine_slot(s, m) };
 	memcpy(x.honeypot, m->hp.name, sizeof(x.honeypot));
-	r = seq_ask(s, q, &s->evidence, MSG_EV_SOURCE, &x, sizeof(x), rec, 1, 0, e);
-	close(rec[0]);
-	return r;
+	return super_record_source(s, q, &m->handler, &m->handler_src, &x, &m->far_fd, &m->record_fd, e);
 }
 
 static int handler_exec(struct super *s, struct seq *q, struct err *e)

@@ -251,6 +251,28 @@ void super_watch_role(struct super *s, struct chan *c, struct ev_source *src)
 	ev_add(&s->ev, src, c->fd, EPOLLIN, on_role, c);
 }
 
+int super_record_source(struct super *s, struct seq *q, struct chan *c, struct ev_source *src,
+			const struct ev_source_add *x, int *far_fd, int *record_fd, struct err *e)
+{
+	int chan[2], rec[2];
+	int r = msg_pair(chan, e);
+	if (r < 0)
+		return r;
+	r = msg_pair(rec, e);
+	if (r < 0) {
+		close(chan[0]);
+		close(chan[1]);
+		return r;
+	}
+	c->fd = chan[0];
+	*far_fd = chan[1];
+	*record_fd = rec[1];
+	super_watch_role(s, c, src);
+	r = seq_ask(s, q, &s->evidence, MSG_EV_SOURCE, x, sizeof(*x), rec, 1, 0, e);
+	close(rec[0]);
+	return r;
+}
+
 /* ---- spawning evidence and gateway -------------------------------------- */
 
 static int spawn(struct super *s, struct seq *q, enum role role, struct chan *c, struct ev_source *src, struct err *e)
