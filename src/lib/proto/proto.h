@@ -5,6 +5,7 @@
 #include "model/addr.h"
 #include "model/model.h"
 #include "proto/role.h"
+#include "proto/sink.h"
 #include "proto/verdict.h"
 
 #include <stdbool.h>
@@ -59,6 +60,7 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_PROBE, priv_probe, 0, 1, SUPER, PRIV, STATE_UP)                                                         \
 	/* A network namespace that holds nothing but the sinkhole's interfaces; answer's fds: port, namespace */      \
 	X(PRIV_SINK, priv_sink, 0, 0, SUPER, PRIV, STATE_UP)                                                           \
+	X(PRIV_SINK_DEL, priv_sink, 0, 0, SUPER, PRIV, STATE_ANY) /* ends its process too */                           \
 	/* A network namespace with two interfaces and the inline engine between them, in a jail;                      \
 	 * fd: the engine's own directory; answer's fds: inside port, outside port */                                  \
 	X(PRIV_ENGINE, priv_engine, 0, 4, SUPER, PRIV, STATE_UP)                                                       \
@@ -97,6 +99,10 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(EV_VMM_EVENT, ev_event, 0, 0, VMM, EVIDENCE, STATE_ANY)                                                      \
 	X(EV_CONSOLE, ev_console, 16384, 0, VMM, EVIDENCE, STATE_ANY)                                                  \
 	X(EV_INTRO, ev_intro, 30720, 0, INTROSPECT, EVIDENCE, STATE_ANY) /* whole intro_rec records, padded to 8 */    \
+	X(EV_SINK, ev_sink, SINK_TEXTS_MAX, 1, SINKHOLE, EVIDENCE, STATE_ANY) /* fd: what it keeps, a memfd */         \
+	/* super -> sinkhole */                                                                                        \
+	X(SINK_QUIT, msg_empty, 0, 0, SUPER, SINKHOLE, STATE_ANY) /* ends and records every session, then done */      \
+	X(SINK_DONE, done, 0, 0, SINKHOLE, SUPER, STATE_ANY)                                                           \
 	/* super -> introspect; each is answered by one INTRO_DONE */                                                  \
 	/* fds: none; or the plan of an earlier one; or that, and the ring to go on with after a death */              \
 	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT)                                           \
@@ -285,8 +291,8 @@ struct rep_end {
 /* ---- priv --------------------------------------------------------------- */
 
 struct priv_spawn {
-	uint32_t role; /* ROLE_GATEWAY, ROLE_EVIDENCE, ROLE_VMM, ROLE_INTROSPECT */
-	uint32_t slot; /* of the honeypot, for the last two */
+	uint32_t role; /* ROLE_GATEWAY, ROLE_EVIDENCE, ROLE_VMM, ROLE_INTROSPECT, ROLE_SINKHOLE */
+	uint32_t slot; /* of the honeypot; of the network for a sinkhole */
 };
 struct priv_lab {
 	uint32_t net; /* network slot */
@@ -331,7 +337,8 @@ struct priv_inspect {
 #define PRIV_ALL 0xffffffffu
 struct priv_sink {
 	uint32_t net; /* slot of the network whose sinkhole it is */
-	uint32_t pad;
+	uint8_t mac[6];
+	uint8_t pad[2];
 };
 struct priv_engine {
 	uint32_t slot, pad;
@@ -460,8 +467,8 @@ struct ev_ring_del {
 };
 struct ev_source_add {
 	uint32_t slot;
-	uint32_t role; /* ROLE_VMM (0 means that too) or ROLE_INTROSPECT */
-	char honeypot[NAME_CAP];
+	uint32_t role;           /* ROLE_VMM (0 means that too), ROLE_INTROSPECT or ROLE_SINKHOLE */
+	char honeypot[NAME_CAP]; /* of a sinkhole: "sink-NET" */
 };
 struct ev_file {
 	char name[NAME_CAP]; /* plain file name, e.g. "honeynet" */

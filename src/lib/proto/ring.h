@@ -125,9 +125,11 @@ struct ring_dns {
 	uint8_t nanswers; /* A and AAAA only */
 	uint8_t family;   /* of the packet: 4 or 6 */
 	uint8_t verdict, reason;
-	uint8_t pad;
+	uint8_t moved; /* 1: the question goes to the operator's resolver, or the answer comes from there */
 	uint16_t src_port, dst_port;
-	uint8_t src[16], dst[16];
+	uint16_t flags, size; /* of the DNS header; bytes of the message */
+	uint32_t pad;
+	uint8_t src[16], dst[16]; /* as the honeypot sees it */
 	struct {
 		uint32_t ttl;
 		uint8_t family, pad[3];
