@@ -64,6 +64,8 @@ struct frame {
 	uint32_t wirelen; /* > bytes.n: the rest was cut off on receipt */
 	struct port *in;
 	uint64_t now;       /* ns, monotonic */
+	uint64_t came;      /* the same, on receipt; 0 = now. Earlier for fragments that waited for the others */
+	uint32_t frames;    /* > 0: a whole datagram put together from so many fragments; wirelen is the sum of theirs */
 	uint8_t check_sums; /* verify checksums */
 
 	/* decode */
@@ -105,6 +107,8 @@ struct frame {
 	uint8_t verdict, reason;
 	uint16_t rule;    /* that decided: index into the policy's pool; RULE_NONE */
 	struct edit edit; /* what the copy that is sent has otherwise; sent as it came if nothing */
+
+	struct slice answer; /* what the gateway says itself to the sender, at f->in; n 0 = nothing */
 };
 
 /* The only function that may change a verdict: it gets stricter or stays, and
