@@ -180,12 +180,11 @@ int cmd_replay(struct cmd *c)
 	struct loaded l;
 	struct session *s = NULL;
 	struct place *where = NULL;
-	int status = loaded_read(c, NULL, &l);
+	int status = loaded_one(c, NULL, c->args[0], &l, &s, &where);
 	if (status != CMD_OK)
 		return status;
-	status = loaded_find(c, &l, c->args[0], &s, &where);
 	const char *format = cmd_str(c, "export");
-	if (status == CMD_OK && !format && cmd_str(c, "output"))
+	if (!format && cmd_str(c, "output"))
 		status = cmd_usage(c, "--output needs --export");
 	if (status == CMD_OK) {
 		uint32_t tty = choose_tty(c, s);

@@ -296,12 +296,10 @@ int cmd_session(struct cmd *c)
 	struct loaded l;
 	struct session *s = NULL;
 	struct place *where = NULL;
-	int status = loaded_read(c, NULL, &l);
+	int status = loaded_one(c, NULL, c->args[0], &l, &s, &where);
 	if (status != CMD_OK)
 		return status;
-	status = loaded_find(c, &l, c->args[0], &s, &where);
-	if (status == CMD_OK)
-		status = show(c, s, where);
+	status = show(c, s, where);
 	loaded_free(&l);
 	return status;
 }
@@ -352,15 +350,11 @@ int cmd_tree(struct cmd *c)
 		struct loaded l;
 		struct session *s = NULL;
 		struct place *where = NULL;
-		status = loaded_read(c, spec, &l);
-		if (status != CMD_OK) {
-			json_decref(all);
-			return status;
-		}
-		status = loaded_find(c, &l, id, &s, &where);
-		if (status == CMD_OK)
+		status = loaded_one(c, spec, id, &l, &s, &where);
+		if (status == CMD_OK) {
 			status = tree(c, where, s->id, all);
-		loaded_free(&l);
+			loaded_free(&l);
+		}
 	} else {
 		struct places *p;
 		status = places_open(c, spec, &p);

@@ -193,3 +193,15 @@ int loaded_find(const struct cmd *c, struct loaded *l, const char *id, struct se
 		return cmd_fail(c, "%u sessions begin with %s: give more digits", found, id);
 	return found ? CMD_OK : cmd_fail(c, "no session %s is recorded; skep sessions lists them", id);
 }
+
+int loaded_one(const struct cmd *c, const char *spec, const char *id, struct loaded *l, struct session **s,
+	       struct place **where)
+{
+	int status = loaded_read(c, spec, l);
+	if (status != CMD_OK)
+		return status;
+	status = loaded_find(c, l, id, s, where);
+	if (status != CMD_OK)
+		loaded_free(l);
+	return status;
+}

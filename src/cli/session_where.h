@@ -38,5 +38,8 @@ void loaded_free(struct loaded *l);
 /* The one session that the text means, in all that is recorded. CMD_OK, or an exit
  * status when it said that there is none, or more than one. */
 int loaded_find(const struct cmd *c, struct loaded *l, const char *id, struct session **s, struct place **where);
+/* loaded_read, then loaded_find: on success *l is to be freed. */
+int loaded_one(const struct cmd *c, const char *spec, const char *id, struct loaded *l, struct session **s,
+	       struct place **where);
 
 #endif

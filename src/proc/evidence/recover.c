@@ -18,7 +18,7 @@
  */
 #include "proc/evidence/intro.h"
 #include "proc/evidence/pcapng.h"
-#include "proc/evidence/store.h"
+#include "proc/evidence/recover.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -29,276 +29,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct known {
-	uint32_t id;
-	char name[STORE_NAME];
-	bool closed, removed, found, unnamed;
-	uint64_t size, committed, when, seq;
-	uint8_t hash[JOURNAL_HASH], committed_hash[JOURNAL_HASH];
-};
-
-/* What has to be recorded in the new journal file. */
-struct finding {
-	unsigned type; /* J_RECOVER, J_ALARM, or J_CLOSE */
-	char name[STORE_NAME];
-	char text[160];
-	uint32_t id, flags;
-	uint64_t size;
-	uint8_t hash[JOURNAL_HASH];
-};
-
-/* Closed files are compared with their hash as far as this goes, the newest
- * first; of others only the length. skep verify compares all. */
-#define RECOVER_HASH_BYTES (256ull << 20)
-
-struct recovery {
-	struct known *known;
-	unsigned n, cap;
-	struct finding *findings;
-	unsigned nfindings, capfindings;
-	uint64_t last; /* ns, of the last record that was read */
-	bool begun;    /* a journal file was read */
-	bool oom;
-};
-
-static struct known *by_id(struct recovery *r, uint32_t id)
-{
-	for (unsigned i = r->n; i-- > 0;)
-		if (r->known[i].id == id)
-			return &r->known[i];
-	return NULL;
-}
-
-static struct known *by_name(struct recovery *r, const char *name)
-{
-	for (unsigned i = r->n; i-- > 0;)
-		if (!strcmp(r->known[i].name, name))
-			return &r->known[i];
-	return NULL;
-}
-
-static struct known *add_known(struct recovery *r, uint32_t id, struct slice name)
-{
-	if (r->n == r->cap) {
-		unsigned cap = r->cap ? 2 * r->cap : 64;
-		struct known *k = realloc(r->known, cap * sizeof(*k));
-		if (!k) {
-			r->oom = true;
-			return NULL;
-		}
-		r->known = k;
-		r->cap = cap;
-	}
-	struct known *k = &r->known[r->n++];
-	*k = (struct known){ .id = id };
-	name = slice_head(name, sizeof(k->name) - 1);
-	memcpy(k->name, name.p, name.n);
-	return k;
-}
-
-static struct finding *find(struct recovery *r, unsigned type, const char *name, uint64_t size, const char *text)
-{
-	if (r->nfindings == r->capfindings) {
-		unsigned cap = r->capfindings ? 2 * r->capfindings : 16;
-		struct finding *f = realloc(r->findings, cap * sizeof(*f));
-		if (!f) {
-			r->oom = true;
-			return NULL;
-		}
-		r->findings = f;
-		r->capfindings = cap;
-	}
-	struct finding *f = &r->findings[r->nfindings++];
-	*f = (struct finding){ .type = type, .size = size };
-	snprintf(f->name, sizeof(f->name), "%s", name);
-	snprintf(f->text, sizeof(f->text), "%s", text);
-	return f;
-}
-
-static void apply_commit(struct recovery *r, struct slice p)
-{
-	uint32_t n, id, zero;
-	uint64_t size;
-	struct slice hash;
-	if (!slice_le32(&p, &n))
-		return;
-	while (n-- && slice_le32(&p, &id) && slice_le32(&p, &zero) && slice_le64(&p, &size) &&
-	       slice_take(&p, JOURNAL_HASH, &hash)) {
-		struct known *k = by_id(r, id);
-		if (!k)
-			continue;
-		k->committed = size;
-		memcpy(k->committed_hash, hash.p, JOURNAL_HASH);
-	}
-}
-
-static void apply(struct store *s, struct recovery *r, const struct journal_record *rec)
-{
-	struct slice p = rec->payload, hash;
-	uint32_t id = 0, flags;
-	uint64_t size;
-	char name[STORE_NAME] = "";
-	struct known *k;
-	switch (rec->type) {
-	case J_OPEN:
-		if (!slice_le32(&p, &id))
-			return;
-		k = by_id(r, id);
-		if (!k)
-			k = add_known(r, id, p);
-		break;
-	case J_CLOSE:
-		if (!slice_le32(&p, &id) || !slice_le32(&p, &flags) || !slice_le64(&p, &size) ||
-		    !slice_take(&p, JOURNAL_HASH, &hash))
-			return;
-		k = by_id(r, id);
-		if (!k)
-			k = add_known(r, id, p);
-		if (!k)
-			return;
-		memset(k->name, 0, sizeof(k->name));
-		p = slice_head(p, sizeof(k->name) - 1);
-		memcpy(k->name, p.p, p.n);
-		k->closed = true;
-		k->size = size;
-		/* Said again, it is not closed later. */
-		if (!k->when || !(flags & J_CLOSE_AGAIN)) {
-			k->when = rec->ns;
-			k->seq = rec->seq;
-		}
-		memcpy(k->hash, hash.p, JOURNAL_HASH);
-		/* Closed by recovery or as a journal: synced before it was said. */
-		if (flags & (J_CLOSE_RECOVERED | J_CLOSE_AGAIN) || !strncmp(k->name, "journal/", 8)) {
-			k->committed = size;
-			memcpy(k->committed_hash, hash.p, JOURNAL_HASH);
-		}
-		break;
-	case J_REMOVE:
-		if (!slice_le64(&p, &size) || !slice_take(&p, JOURNAL_HASH, &hash))
-			return;
-		p = slice_head(p, sizeof(name) - 1);
-		memcpy(name, p.p, p.n);
-		k = by_name(r, name);
-		if (!k) /* named only in journal files that were removed, too */
-			k = add_known(r, 0, slice_of(name, strlen(name)));
-		if (k) {
-			k->removed = true;
-			k->size = size;
-			memcpy(k->hash, hash.p, JOURNAL_HASH);
-		}
-		break;
-	case J_COMMIT:
-		apply_commit(r, p);
-		break;
-	default:
-		break;
-	}
-	if (id > s->last_id)
-		s->last_id = id;
-}
-
-/* Maps a whole file. An empty one gives an empty slice and true. */
-static bool map_file(struct store *s, const char *name, struct slice *out)
-{
-	struct stat st;
-	int fd = openat(s->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return false;
-	*out = slice_of(NULL, 0);
-	bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	if (ok && st.st_size > 0) {
-		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		ok = p != MAP_FAILED;
-		if (ok)
-			*out = slice_of(p, (size_t)st.st_size);
-	}
-	close(fd);
-	return ok;
-}
-
-static void unmap(struct slice s)
-{
-	if (s.n)
-		munmap((void *)s.p, s.n);
-}
-
-/* Not all that a process sees must have reached the disk. */
-static int sync_file(struct store *s, const char *name)
-{
-	int fd = openat(s->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return store_fail(s, -errno, "open", name);
-	int r = s->io.fdatasync(fd) < 0 ? store_fail(s, -errno, "sync", name) : 0;
-	close(fd);
-	return r;
-}
-
-static bool cut(struct store *s, const char *name, uint64_t size)
-{
-	int fd = openat(s->dirfd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	bool ok = ftruncate(fd, (off_t)size) == 0;
-	if (ok && s->io.fdatasync(fd) < 0)
-		store_fail(s, -errno, "sync", name);
-	close(fd);
-	return ok;
-}
-
-/* False if nothing is left of it. */
-static bool read_journal(struct store *s, struct recovery *r, const char *name)
-{
-	struct slice file, rest;
-	struct journal_record rec;
-	struct journal_chain chain;
-	uint32_t number;
-	bool damaged = false;
-	if (!map_file(s, name, &file)) {
-		find(r, J_ALARM, name, 0, "journal cannot be read");
-		return true;
-	}
-	rest = file;
-	if (journal_take_head(&chain, &rest, &rec, &number)) {
-		/* The first file that is left may continue one that was removed. */
-		bool joins = !r->begun || (chain.seq == s->chain.seq + 1 && rec.payload.n >= 48 &&
-					   !memcmp(rec.payload.p + 16, s->chain.hash, JOURNAL_HASH));
-		if (!joins)
-			find(r, J_ALARM, name, 0, "journal does not continue the one before it");
-		s->chain = chain;
-		r->begun = true;
-		apply(s, r, &rec);
-		seal_replay(s, &rec);
-		while (journal_take(&s->chain, &rest, &rec)) {
-			if (rec.type == J_SEAL && !journal_signed(&rec, s->keys.seal_pk))
-				find(r, J_ALARM, name, 0, "a SEAL is signed with a wrong key");
-			apply(s, r, &rec);
-			seal_replay(s, &rec);
-		}
-		if (rec.ns > r->last)
-			r->last = rec.ns;
-	}
-	size_t good = file.n - rest.n;
-#ifdef MUTANT_RECOVER_CUT_DAMAGE
-	if (0) {
-#else
-	if (rest.n && journal_commit_after(file, good)) {
-#endif
-		char text[160];
-		snprintf(text, sizeof(text), "journal is damaged at byte %zu, below a commit", good);
-		find(r, J_ALARM, name, good, text);
-		damaged = true;
-	} else if (rest.n) {
-		damaged = !cut(s, name, good);
-		if (!damaged)
-			find(r, J_RECOVER, name, rest.n, "");
-		else
-			find(r, J_ALARM, name, rest.n, "broken tail of the journal could not be cut off");
-	}
-	unmap(file);
-	/* Not even its HEAD was written: it never was one, and its number is free. */
-	return good || damaged || unlinkat(s->dirfd, name, 0) < 0;
-}
 
 static int by_text(const void *a, const void *b)
 {
@@ -407,10 +137,10 @@ static void renamed(struct store *s, struct recovery *r, const char *name)
 	struct slice f, head;
 	uint8_t hash[JOURNAL_HASH];
 	uint32_t number = name_split(name, open_name);
-	if (!number || !is_current(name) || by_name(r, name))
+	if (!number || !is_current(name) || recover_by_name(r, name))
 		return;
-	struct known *k = by_name(r, open_name);
-	if (!k || k->closed || !map_file(s, name, &f))
+	struct known *k = recover_by_name(r, open_name);
+	if (!k || k->closed || !recover_map(s, name, &f))
 		return;
 	bool same = slice_sub(f, 0, (size_t)k->committed, &head);
 	if (same && k->committed) {
@@ -419,7 +149,7 @@ static void renamed(struct store *s, struct recovery *r, const char *name)
 	} else if (same) {
 		same = number > name_last(s, open_name);
 	}
-	unmap(f);
+	recover_unmap(f);
 	if (same)
 		snprintf(k->name, sizeof(k->name), "%s", name);
 }
@@ -442,8 +172,8 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 {
 	struct slice f, head;
 	uint8_t hash[JOURNAL_HASH];
-	if (!map_file(s, k->name, &f)) {
-		find(r, J_ALARM, k->name, k->committed, "file is gone or cannot be read");
+	if (!recover_map(s, k->name, &f)) {
+		recover_find(r, J_ALARM, k->name, k->committed, "file is gone or cannot be read");
 		return;
 	}
 	bool intact = slice_sub(f, 0, (size_t)k->committed, &head);
@@ -452,7 +182,7 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 		intact = !memcmp(hash, k->committed_hash, JOURNAL_HASH);
 	}
 	if (!intact)
-		find(r, J_ALARM, k->name, f.n, "file differs from what was committed");
+		recover_find(r, J_ALARM, k->name, f.n, "file differs from what was committed");
 	size_t whole = f.n;
 	if (ends(k->name, ".pcapng"))
 		whole = pcapng_whole(f.p, f.n);
@@ -462,24 +192,24 @@ static void close_leftover(struct store *s, struct recovery *r, struct known *k)
 		whole = intro_whole(f.p, f.n); /* a hole is no record: its length is 0 */
 	/* Nothing is cut from a file that somebody changed. */
 	if (intact && whole >= k->committed && whole < f.n) {
-		if (cut(s, k->name, whole)) {
-			find(r, J_RECOVER, k->name, f.n - whole, "");
-			unmap(f);
-			if (!map_file(s, k->name, &f))
+		if (recover_cut(s, k->name, whole)) {
+			recover_find(r, J_RECOVER, k->name, f.n - whole, "");
+			recover_unmap(f);
+			if (!recover_map(s, k->name, &f))
 				return;
 		}
 	}
 	hash_of(f, hash);
 	final_name(s, k);
-	sync_file(s, k->name);
-	struct finding *c = find(r, J_CLOSE, k->name, f.n, "");
+	recover_sync(s, k->name);
+	struct finding *c = recover_find(r, J_CLOSE, k->name, f.n, "");
 	if (c) {
 		c->id = k->id;
 		c->flags = J_CLOSE_RECOVERED | (k->unnamed ? J_CLOSE_FOUND : 0);
 		memcpy(c->hash, hash, sizeof(hash));
 	}
 	s->total += f.n;
-	unmap(f);
+	recover_unmap(f);
 }
 
 /* The process died between the record and the unlink. False if it is not that file. */
@@ -487,11 +217,11 @@ static bool unlink_removed(struct store *s, const struct known *k)
 {
 	struct slice f;
 	uint8_t hash[JOURNAL_HASH];
-	if (!map_file(s, k->name, &f))
+	if (!recover_map(s, k->name, &f))
 		return false;
 	hash_of(f, hash);
 	bool same = f.n == k->size && !memcmp(hash, k->hash, JOURNAL_HASH);
-	unmap(f);
+	recover_unmap(f);
 	if (!same || unlinkat(s->dirfd, k->name, 0) < 0)
 		return false;
 	/* It must not come back when the record of its removal is gone. */
@@ -501,12 +231,12 @@ static bool unlink_removed(struct store *s, const struct known *k)
 
 static void check_file(struct store *s, struct recovery *r, const char *name)
 {
-	struct known *k = by_name(r, name);
+	struct known *k = recover_by_name(r, name);
 	struct stat st;
 	if (!k) {
 		if (!plausible(s, r, name))
-			find(r, J_ALARM, name, 0, "no record names this file: somebody else made it");
-		k = add_known(r, ++s->last_id, slice_of(name, strlen(name)));
+			recover_find(r, J_ALARM, name, 0, "no record names this file: somebody else made it");
+		k = recover_add(r, ++s->last_id, slice_of(name, strlen(name)));
 		if (k)
 			k->unnamed = true;
 	}
@@ -516,8 +246,8 @@ static void check_file(struct store *s, struct recovery *r, const char *name)
 	if (k->removed && unlink_removed(s, k))
 		return;
 	if (k->removed) {
-		find(r, J_ALARM, name, 0, "was removed on record, and another file of that name is here");
-		k = add_known(r, ++s->last_id, slice_of(name, strlen(name)));
+		recover_find(r, J_ALARM, name, 0, "was removed on record, and another file of that name is here");
+		k = recover_add(r, ++s->last_id, slice_of(name, strlen(name)));
 		if (!k)
 			return;
 		k->found = k->unnamed = true;
@@ -527,7 +257,7 @@ static void check_file(struct store *s, struct recovery *r, const char *name)
 		return;
 	}
 	if ((uint64_t)st.st_size != k->size)
-		find(r, J_ALARM, name, (uint64_t)st.st_size, "closed file changed its size");
+		recover_find(r, J_ALARM, name, (uint64_t)st.st_size, "closed file changed its size");
 	s->total += (uint64_t)st.st_size;
 	struct kept *kept = store_keep(s, name, k->id, (uint64_t)st.st_size, k->when, k->hash);
 	if (kept) {
@@ -558,14 +288,14 @@ static void check_closed(struct store *s, struct recovery *r)
 		if (k->size > left)
 			return;
 		left -= k->size;
-		if (!map_file(s, k->name, &f)) {
-			find(r, J_ALARM, k->name, k->size, "closed file cannot be read");
+		if (!recover_map(s, k->name, &f)) {
+			recover_find(r, J_ALARM, k->name, k->size, "closed file cannot be read");
 			continue;
 		}
 		hash_of(f, hash);
 		if (f.n == k->size && memcmp(hash, k->hash, JOURNAL_HASH) != 0)
-			find(r, J_ALARM, k->name, k->size, "closed file was changed");
-		unmap(f);
+			recover_find(r, J_ALARM, k->name, k->size, "closed file was changed");
+		recover_unmap(f);
 	}
 }
 
@@ -577,21 +307,21 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 		return err_set(e, -ENOMEM, "out of memory");
 	char **names = list(s, "journal", &n);
 	for (unsigned i = 0; i < n; i++) {
-		bool there = read_journal(s, r, names[i]);
+		bool there = recover_journal(s, r, names[i]);
 		if (i + 1 == n && there)
-			sync_file(s, names[i]);
+			recover_sync(s, names[i]);
 		if (i + 1 == n)
 			store_sync_dir(s, "journal");
 		struct slice f;
 		uint8_t hash[JOURNAL_HASH];
-		if (!map_file(s, names[i], &f))
+		if (!recover_map(s, names[i], &f))
 			continue;
 		hash_of(f, hash);
 		struct kept *k = store_keep(s, names[i], 0, f.n, r->last ? r->last : now, hash);
 		if (k)
 			k->committed = true;
 		s->total += f.n;
-		unmap(f);
+		recover_unmap(f);
 	}
 	free_list(names, n);
 	for (unsigned i = 0; i < r->n; i++)
@@ -610,7 +340,7 @@ int recover_scan(struct store *s, struct recovery **out, uint64_t now, struct er
 		struct known *k = &r->known[i];
 		bool journal = !strncmp(k->name, "journal/", 8);
 		if (!k->found && !k->removed && !journal && (k->committed || k->closed))
-			find(r, J_ALARM, k->name, k->committed, "file is gone");
+			recover_find(r, J_ALARM, k->name, k->committed, "file is gone");
 	}
 	for (unsigned i = 0; i < r->n; i++)
 		r->oom |= name_note(s, r->known[i].name) < 0;

@@ -40,6 +40,20 @@ void state_drop(void)
 	nftw(state, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int state_setup(void **arg)
+{
+	(void)arg;
+	state_make();
+	return 0;
+}
+
+int state_teardown(void **arg)
+{
+	(void)arg;
+	state_drop();
+	return 0;
+}
+
 void write_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "we");

@@ -17,6 +17,9 @@
 extern char state[128];
 void state_make(void);
 void state_drop(void);
+/* The same, for cmocka. */
+int state_setup(void **arg);
+int state_teardown(void **arg);
 void write_file(const char *path, const char *text);
 /* An image with an ext4 superblock's magic and nothing else. */
 void make_image(const char *name);

@@ -53,20 +53,6 @@ static void one_session(struct skt_writer *w)
 	skt_out(w, "\xac \xff end\r\n");
 }
 
-static int setup(void **arg)
-{
-	(void)arg;
-	state_make();
-	return 0;
-}
-
-static int teardown(void **arg)
-{
-	(void)arg;
-	state_drop();
-	return 0;
-}
-
 static void standard(void)
 {
 	struct skt_writer w;
@@ -723,7 +709,7 @@ static void incremental(void **arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, state_setup, state_teardown)
 		T(rotation), T(stopping),  T(nonsense),    T(list),         T(show),   T(long_exec),
 		T(tree),     T(deep_tree), T(hostile),     T(html),         T(cast),   T(ttyrec),
 		T(text),     T(whole),     T(watch_lines), T(watch_screen), T(search), T(incremental),

@@ -498,21 +498,7 @@ static void console_on_tty(void **arg)
 	fake_stop(pid);
 }
 
-static int setup(void **arg)
-{
-	(void)arg;
-	state_make();
-	return 0;
-}
-
-static int teardown(void **arg)
-{
-	(void)arg;
-	state_drop();
-	return 0;
-}
-
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, state_setup, state_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
