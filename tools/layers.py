@@ -13,6 +13,7 @@ LIB = {
     "model": {"base"},
     "proto": {"base", "model"},
     "guest": {"base", "proto"},
+    "pcap": {"base"},
     "probe": {"base", "proto"},
     "sandbox": {"base", "model", "proto"},
 }

@@ -24,7 +24,7 @@
  * Results, in this order: frames by verdict and reason, frames sent by port, ended
  * flows by the way they ended (all flows end at the end of the case).
  */
-#include "pcap.h"
+#include "pcap/pcap.h"
 #include "world.h"
 
 #include <ctype.h>
@@ -234,21 +234,24 @@ static void capture_file(char *s)
 {
 	char *name = word(&s), *x;
 	bool fix = false, causal = false;
-	struct pcap p;
-	struct slice f;
-	uint64_t ns, first = 0, began = w->now;
+	static struct pcap_reader p;
+	struct pcap_record rec;
+	struct err e;
+	uint64_t first = 0, began = w->now;
+	int got;
 	while ((x = word(&s))) {
 		fix |= !strcmp(x, "repair");
 		causal |= !strcmp(x, "causal");
 	}
-	if (!name || !pcap_open(&p, whole(name)))
-		fail("not a pcap file", name);
+	if (!name || pcap_reader_memory(&p, whole(name), &e) < 0)
+		fail("not a capture", name);
 	nconversations = 0;
-	while (pcap_next(&p, &f, &ns)) {
+	while ((got = pcap_reader_next(&p, &rec, &e)) == 1) {
 		static uint8_t copy[1 << 16];
+		struct slice f = rec.bytes;
 		if (!first)
-			first = ns;
-		step(began + (ns - first));
+			first = rec.time;
+		step(began + (rec.time - first));
 		memcpy(copy, f.p, f.n < sizeof(copy) ? f.n : sizeof(copy));
 		if (fix)
 			repair(copy, f.n);
@@ -264,8 +267,8 @@ static void capture_file(char *s)
 		if (c >= 0 && fresh)
 			conversations[c].dropped = w->verdict != VERDICT_FORWARD;
 	}
-	if (p.rest.n)
-		fail("broken pcap file", name);
+	if (got < 0 || p.cut)
+		fail("broken capture", name);
 }
 
 /* ---- frames of our own ------------------------------------------------------ */
