@@ -83,6 +83,12 @@ static void frame(uint16_t port, const uint8_t *p, size_t n)
 	counts[w->verdict][w->reason]++;
 }
 
+static void frame_of(uint16_t port, const struct craft *c)
+{
+	world_send(w, port, c);
+	counts[w->verdict][w->reason]++;
+}
+
 /* ---- ports and policies ---------------------------------------------------- */
 
 static void honeypot(char *s)
@@ -282,13 +288,14 @@ static const struct field {
 	{                                                                                                              \
 #name, offsetof(struct craft, name), kind                                                              \
 	}
-	F(smac, TEXT),    F(dmac, TEXT),       F(src, TEXT),      F(dst, TEXT),       F(ethertype, U16),
-	F(proto, U8),     F(ttl, U8),          F(sport, U16),     F(dport, U16),      F(flags, U8),
-	F(icmp_type, U8), F(icmp_code, U8),    F(icmp_id, U16),   F(payload, U32),    F(options, TEXT),
-	F(exts, TEXT),    F(fragment, FLAG),   F(more, FLAG),     F(frag_off, U16),   F(frag_id, U32),
-	F(arp_op, U16),   F(arp_smac, TEXT),   F(arp_tmac, TEXT), F(nd_target, TEXT), F(nd_lladdr, TEXT),
-	F(vlan, U16),     F(bad_ip_sum, FLAG), F(bad_sum, FLAG),  F(no_sum, FLAG),    F(total_less, U8),
-	F(cut, U16),      F(pad, U16),
+	F(smac, TEXT),      F(dmac, TEXT),      F(src, TEXT),     F(dst, TEXT),        F(ethertype, U16),
+	F(proto, U8),       F(ttl, U8),         F(sport, U16),    F(dport, U16),       F(flags, U8),
+	F(seq, U32),        F(ack, U32),        F(window, U16),   F(urgent, U16),      F(tcp_options, TEXT),
+	F(no_window, FLAG), F(udp_len, U16),    F(icmp_type, U8), F(icmp_code, U8),    F(icmp_id, U16),
+	F(payload, U32),    F(options, TEXT),   F(exts, TEXT),    F(fragment, FLAG),   F(more, FLAG),
+	F(frag_off, U16),   F(frag_id, U32),    F(arp_op, U16),   F(arp_smac, TEXT),   F(arp_tmac, TEXT),
+	F(nd_target, TEXT), F(nd_lladdr, TEXT), F(vlan, U16),     F(bad_ip_sum, FLAG), F(bad_sum, FLAG),
+	F(no_sum, FLAG),    F(total_less, U8),  F(cut, U16),      F(pad, U16),
 #undef F
 };
 
@@ -363,8 +370,10 @@ static void own_frame(char *s)
 	if (!gateway_port(w->g, in) || (!hex && (!c.smac || !c.dmac)))
 		fail("a frame needs a port, smac and dmac", NULL);
 	for (uint64_t i = 0; i < repeat; i++) {
-		size_t n = hex ? craft_hex(hex, buf, sizeof(buf)) : craft(&c, buf);
-		frame(in, buf, n);
+		if (hex)
+			frame(in, buf, craft_hex(hex, buf, sizeof(buf)));
+		else
+			frame_of(in, &c);
 		step(w->now + (uint64_t)(every * 1e9));
 		increase(&c, inc, dst);
 	}

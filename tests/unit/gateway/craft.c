@@ -81,16 +81,20 @@ static size_t transport(const struct craft *c, int family, uint8_t *p)
 		memset(p, 0, 20);
 		be16(p, c->sport);
 		be16(p + 2, c->dport);
-		be32(p + 4, 0x01020304);
-		p[12] = 5 << 4;
+		be32(p + 4, c->seq || c->ack ? c->seq : CRAFT_ISN);
+		be32(p + 8, c->ack);
 		p[13] = c->flags;
-		be16(p + 14, 64240);
+		be16(p + 14, c->no_window ? 0 : c->window ? c->window : 64240);
+		be16(p + 18, c->urgent);
 		n = 20;
+		if (c->tcp_options)
+			n += craft_hex(c->tcp_options, p + 20, 40);
+		p[12] = (uint8_t)(n / 4 << 4);
 	} else if (c->proto == 17) {
 		memset(p, 0, 8);
 		be16(p, c->sport);
 		be16(p + 2, c->dport);
-		be16(p + 4, 8 + c->payload + (c->fragment && c->more ? 1000 : 0));
+		be16(p + 4, c->udp_len ? c->udp_len : 8 + c->payload + (c->fragment && c->more ? 1000 : 0));
 		n = 8;
 	} else if (c->proto == icmp) {
 		memset(p, 0, 8);
@@ -256,4 +260,38 @@ size_t craft(const struct craft *c, uint8_t *buf)
 		n = c->pad;
 	}
 	return c->cut && c->cut < n ? c->cut : n;
+}
+
+unsigned craft_fragments(const uint8_t *frame, size_t n, uint32_t id, size_t size, uint8_t *buf, size_t cap,
+			 struct craft_piece *out, unsigned most)
+{
+	bool six = frame[12] == 0x86;
+	size_t head = 14 + (six ? 40 : (size_t)(frame[14] & 15) * 4), len = n - head, at = 0, used = 0;
+	unsigned count = 0;
+	for (; at < len; at += size) {
+		size_t part = len - at < size ? len - at : size, h = head + (six ? 8 : 0);
+		unsigned more = at + part < len;
+		uint8_t *p = buf + used;
+		if (count == most || used + h + part > cap)
+			nonsense("too many fragments");
+		memcpy(p, frame, head);
+		if (six) {
+			memset(p + head, 0, 8);
+			p[head] = p[20];
+			p[20] = 44;
+			be16(p + head + 2, (uint32_t)at | more);
+			be32(p + head + 4, id);
+			be16(p + 18, (uint32_t)part + 8);
+		} else {
+			be16(p + 16, (uint32_t)(head - 14 + part));
+			be16(p + 18, id);
+			be16(p + 20, (uint32_t)at / 8 | more << 13);
+			be16(p + 24, 0);
+			be16(p + 24, craft_sum(p + 14, head - 14, 0));
+		}
+		memcpy(p + h, frame + head + at, part);
+		out[count++] = (struct craft_piece){ p, h + part };
+		used += h + part;
+	}
+	return count;
 }

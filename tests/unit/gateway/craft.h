@@ -18,6 +18,12 @@ struct craft {
 	uint8_t ttl;             /* 0 = 64 (255 for ND) */
 	uint16_t sport, dport;
 	uint8_t flags; /* TCP */
+	/* TCP: sequence and acknowledgement. Both 0: those that fit the conversation
+	 * (world_send), or a fixed one (craft). */
+	uint32_t seq, ack;
+	uint16_t window, urgent; /* window 0 = 64240 */
+	bool no_window;          /* a window of 0 */
+	const char *tcp_options; /* hex, a multiple of 4 */
 	uint8_t icmp_type, icmp_code;
 	uint16_t icmp_id;
 	uint32_t payload;    /* bytes behind the transport header */
@@ -32,6 +38,7 @@ struct craft {
 	const char *arp_smac, *arp_tmac;
 	const char *nd_target, *nd_lladdr; /* ND: the target, and a link-layer address option */
 	uint16_t vlan;                     /* a tag */
+	uint16_t udp_len;                  /* what the UDP header says; 0 = so long as it is */
 	bool bad_ip_sum, bad_sum, no_sum;
 	uint8_t total_less; /* the IP header says so much less than there is */
 	uint16_t cut;       /* keep so many bytes; 0 = all */
@@ -39,9 +46,20 @@ struct craft {
 };
 
 #define CRAFT_MAX 70000
+#define CRAFT_ISN 0x01020304u /* of both sides */
 
 /* Returns the length. buf[CRAFT_MAX]. Aborts on nonsense: it is for tests. */
 size_t craft(const struct craft *c, uint8_t *buf);
+
+/* The fragments of a frame that is an IP packet, each with at most `size` bytes
+ * of payload (a multiple of 8); out[i] are written one behind the other into
+ * buf. How many. IPv6: the fragment header follows the fixed one. */
+struct craft_piece {
+	const uint8_t *p;
+	size_t n;
+};
+unsigned craft_fragments(const uint8_t *frame, size_t n, uint32_t id, size_t size, uint8_t *buf, size_t cap,
+			 struct craft_piece *out, unsigned most);
 
 /* Parses "192.0.2.1" or "2001:db8::1" into 16 bytes; returns 4 or 6. */
 int craft_addr(const char *s, uint8_t out[16]);

@@ -35,6 +35,49 @@ static bool next(struct world *w, uint16_t port, struct ring_entry *h, const uin
 	return true;
 }
 
+/* ---- frames that are recorded, or wait for it ------------------------------- */
+
+struct world_list {
+	struct world_list *next;
+	struct ring_frame f;
+	uint16_t port;
+	size_t n;
+	uint8_t bytes[];
+};
+
+static void list_put(struct world_list **l, uint16_t port, const struct ring_frame *f, const uint8_t *p, size_t n)
+{
+	struct world_list *x = malloc(sizeof(*x) + n);
+	CHECK(x);
+	*x = (struct world_list){ .port = port, .f = *f, .n = n };
+	if (n)
+		memcpy(x->bytes, p, n);
+	while (*l)
+		l = &(*l)->next;
+	*l = x;
+}
+
+static void list_take(struct world_list **l)
+{
+	struct world_list *x = *l;
+	*l = x->next;
+	free(x);
+}
+
+static void list_free(struct world_list **l)
+{
+	while (*l)
+		list_take(l);
+}
+
+static struct world_list **list_find(struct world_list **l, uint16_t port, const void *p, size_t n)
+{
+	for (; *l; l = &(*l)->next)
+		if ((*l)->port == port && (*l)->n == n && (!n || !memcmp((*l)->bytes, p, n)))
+			return l;
+	return NULL;
+}
+
 static void take(struct world *w, uint16_t port, const struct ring_entry *h, const uint8_t *payload)
 {
 	size_t n = h->len - sizeof(*h);
@@ -48,64 +91,109 @@ static void take(struct world *w, uint16_t port, const struct ring_entry *h, con
 		CHECK(n == sizeof(note));
 		memcpy(&note, payload, sizeof(note));
 		w->noted += note.lost_frames;
+	} else if (h->kind == RING_FRAME) {
+		struct ring_frame f;
+		memcpy(&f, payload, sizeof(f));
+		CHECK(n == sizeof(f) + f.caplen);
+		CHECK(f.dir == FRAME_IN || f.dir == FRAME_OUT);
+		w->captured += f.dir == FRAME_IN;
+		list_put(&w->records, port, &f, payload + sizeof(f), f.caplen);
 	} else {
-		CHECK(h->kind == RING_FRAME);
-		w->captured++;
+		CHECK(h->kind == RING_DNS);
 	}
+}
+
+static void read_ring(struct world *w, uint16_t port)
+{
+	struct ring_entry h;
+	const uint8_t *payload;
+	if (!w->ports[port].open)
+		return;
+	while (next(w, port, &h, &payload))
+		take(w, port, &h, payload);
+	ring_release(&w->ports[port].ring);
+}
+
+/* What was recorded of frames that came in must have come in, once. The one
+ * that comes in just now may be among them: true. */
+static bool settle(struct world *w, bool now)
+{
+	bool found = false;
+	while (w->records) {
+		struct world_list *x = w->records, **old = list_find(&w->waiting, x->port, x->bytes, x->n);
+		if (x->f.dir == FRAME_OUT) {
+			list_take(&w->records);
+			continue;
+		}
+		if (old) {
+			/* Of two equal ones either will do. */
+			list_take(old);
+		} else if (!now && w->unchecked) {
+			w->unchecked--;
+		} else {
+			CHECK(now && !found && x->port == w->in && x->n == w->n);
+			CHECK(w->n == 0 || !memcmp(x->bytes, w->bytes, w->n));
+			CHECK(x->f.verdict == w->verdict && x->f.reason == w->reason);
+			CHECK(x->f.wirelen == w->n);
+			found = true;
+		}
+		list_take(&w->records);
+	}
+	return found;
 }
 
 void world_read(struct world *w)
 {
-	struct ring_entry h;
-	const uint8_t *payload;
-	for (uint16_t i = 0; i < PORTS_MAX; i++) {
-		if (!w->ports[i].open)
-			continue;
-		while (next(w, i, &h, &payload))
-			take(w, i, &h, payload);
-		ring_release(&w->ports[i].ring);
-	}
+	for (uint16_t i = 0; i < PORTS_MAX; i++)
+		read_ring(w, i);
+	settle(w, false);
 }
 
-/* The frame's own entry: nothing but records of other things may lie before it. */
-static bool find_frame(struct world *w, struct ring_frame *out)
+unsigned world_waiting(const struct world *w)
 {
-	struct ring_entry h;
-	const uint8_t *payload;
-	bool found = false;
-	while (next(w, w->in, &h, &payload)) {
-		take(w, w->in, &h, payload);
-		if (h.kind != RING_FRAME)
-			continue;
-		CHECK(!found);
-		found = true;
-		memcpy(out, payload, sizeof(*out));
-		CHECK(h.len == sizeof(h) + sizeof(*out) + w->n);
-		CHECK(out->caplen == w->n && out->dir == FRAME_IN);
-		CHECK(w->n == 0 || !memcmp(payload + sizeof(*out), w->bytes, w->n));
-	}
-	ring_release(&w->ports[w->in].ring);
-	return found;
+	unsigned n = 0;
+	for (const struct world_list *x = w->waiting; x; x = x->next)
+		n++;
+	return n;
 }
 
-static struct ring_frame recorded;
-static bool have_record;
+/* Was it recorded before, as sent there? */
+static bool recorded(struct world *w, struct port *p, struct slice bytes, bool *own)
+{
+	uint16_t to = p->conf.port;
+	read_ring(w, w->in);
+	if (to != w->in)
+		read_ring(w, to);
+	*own = false;
+	for (struct world_list *x = w->records; x; x = x->next) {
+		if (x->n != bytes.n || memcmp(x->bytes, bytes.p, bytes.n) || x->f.verdict > VERDICT_SINKHOLE)
+			continue;
+		if (x->f.dir == FRAME_IN && x->port == w->in && (x->f.out_port == to || x->f.out_port == RING_MANY))
+			return true;
+	}
+	*own = true;
+	for (struct world_list *x = w->records; x; x = x->next)
+		if (x->n == bytes.n && !memcmp(x->bytes, bytes.p, bytes.n) && x->f.dir == FRAME_OUT && x->port == to)
+			return true;
+	return false;
+}
 
 static void sink(void *arg, struct port *p, struct slice bytes)
 {
 	struct world *w = arg;
+	bool own = false;
+	CHECK(w->lax || recorded(w, p, bytes, &own)); /* captured before it is sent */
+	w->to[p->conf.port]++;
+	if (own) {
+		w->made++;
+		w->made_to = p->conf.port;
+		w->made_n = bytes.n;
+		memcpy(w->made_bytes, bytes.p, bytes.n);
+		return;
+	}
+	CHECK(p->conf.port != w->in);
 	w->sent++;
 	w->sent_to = p->conf.port;
-	w->to[p->conf.port]++;
-	CHECK(p->conf.port != w->in);
-	CHECK(bytes.n == w->n && !memcmp(bytes.p, w->bytes, w->n));
-	if (w->lax)
-		return;
-	if (!have_record)
-		have_record = find_frame(w, &recorded);
-	CHECK(have_record); /* captured before it is sent */
-	CHECK(recorded.verdict == VERDICT_FORWARD);
-	CHECK(recorded.out_port == p->conf.port || recorded.out_port == RING_MANY);
 }
 
 uint8_t world_frame(struct world *w, uint16_t port, const void *p, size_t n)
@@ -113,25 +201,31 @@ uint8_t world_frame(struct world *w, uint16_t port, const void *p, size_t n)
 	/* A copy of exactly this size, so that sanitizers see each byte too far,
 	 * and one to compare with, so that a change in place is seen. */
 	uint8_t *copy = malloc(n ? n : 1), *orig = malloc(n ? n : 1);
+	struct ring_frame none = { 0 };
 	CHECK(copy && orig);
 	memcpy(copy, p, n);
 	memcpy(orig, p, n);
-	w->sent = 0;
-	w->sent_to = RING_NO_PORT;
+	w->sent = w->made = 0;
+	w->sent_to = w->made_to = RING_NO_PORT;
 	w->bytes = orig;
 	w->n = n;
 	w->in = port;
-	have_record = false;
+	if (!w->lax)
+		world_read(w);
 	w->reason = gateway_frame(w->g, &w->g->ports[port], slice_of(copy, n), (uint32_t)n, w->now, &w->verdict);
 	CHECK(n == 0 || !memcmp(copy, orig, n));
+	w->unchecked += w->lax;
 	if (!w->lax) {
-		if (!have_record)
-			have_record = find_frame(w, &recorded);
-		CHECK(have_record); /* whatever the verdict */
-		CHECK(recorded.verdict == w->verdict && recorded.reason == w->reason);
-		CHECK(recorded.wirelen == n);
+		for (uint16_t i = 0; i < PORTS_MAX; i++)
+			read_ring(w, i);
+		if (settle(w, true)) { /* recorded, whatever the verdict */
+			CHECK(w->reason != REASON_QUEUED || w->verdict <= VERDICT_SINKHOLE);
+		} else {
+			CHECK(w->reason == REASON_QUEUED && !w->sent);
+			list_put(&w->waiting, port, &none, orig, n);
+		}
 	}
-	CHECK(w->verdict == VERDICT_FORWARD || w->sent == 0);
+	CHECK(w->verdict <= VERDICT_SINKHOLE || w->sent == 0);
 	w->by_reason[w->reason]++;
 	w->forwarded += w->verdict == VERDICT_FORWARD;
 	free(copy);
@@ -139,11 +233,80 @@ uint8_t world_frame(struct world *w, uint16_t port, const void *p, size_t n)
 	return w->reason;
 }
 
-uint8_t world_send(struct world *w, uint16_t port, const struct craft *c)
+/* ---- TCP numbers ----------------------------------------------------------- */
+
+#define TALKS 65536u
+
+struct world_talk {
+	bool used;
+	uint8_t a[16], b[16];
+	uint16_t aport, bport;
+	struct {
+		uint32_t next, fin; /* fin 0: none */
+	} side[2];
+};
+
+static struct world_talk *talk_of(struct world *w, const struct craft *c, int *from)
+{
+	uint8_t s[16], d[16];
+	uint32_t h = 2166136261u;
+	craft_addr(c->src, s);
+	craft_addr(c->dst, d);
+	int cmp = memcmp(s, d, 16);
+	bool a = cmp < 0 || (cmp == 0 && c->sport <= c->dport);
+	struct world_talk k = { .used = true, .aport = a ? c->sport : c->dport, .bport = a ? c->dport : c->sport };
+	memcpy(k.a, a ? s : d, 16);
+	memcpy(k.b, a ? d : s, 16);
+	for (unsigned i = 0; i < 16; i++)
+		h = (h ^ k.a[i] ^ (uint32_t)k.b[i] << 8) * 16777619u;
+	h = (h ^ k.aport ^ (uint32_t)k.bport << 16) * 16777619u;
+	*from = !a;
+	if (!w->talks)
+		w->talks = calloc(TALKS, sizeof(*w->talks));
+	CHECK(w->talks);
+	for (uint32_t i = h ^ h >> 16;; i++) {
+		struct world_talk *t = &w->talks[i % TALKS];
+		if (!t->used) {
+			*t = k;
+			t->side[0].next = t->side[1].next = CRAFT_ISN + 1;
+			return t;
+		}
+		if (t->aport == k.aport && t->bport == k.bport && !memcmp(t->a, k.a, 16) && !memcmp(t->b, k.b, 16))
+			return t;
+		CHECK(i - (h ^ h >> 16) < TALKS / 2);
+	}
+}
+
+uint8_t world_send(struct world *w, uint16_t port, const struct craft *given)
 {
 	static uint8_t buf[CRAFT_MAX];
-	size_t n = craft(c, buf);
-	return world_frame(w, port, buf, n);
+	struct craft c = *given;
+	struct world_talk *t = NULL;
+	bool syn = c.flags & TCP_SYN, fin = c.flags & TCP_FIN;
+	int me = 0;
+	if (c.proto == 6 && c.src && !c.seq && !c.ack && !(c.fragment && c.frag_off)) {
+		t = talk_of(w, &c, &me);
+		c.seq = syn ? CRAFT_ISN : fin && t->side[me].fin ? t->side[me].fin - c.payload : t->side[me].next;
+		c.ack = c.flags & TCP_ACK ? t->side[!me].next : 0;
+	}
+	size_t n = craft(&c, buf);
+	world_frame(w, port, buf, n);
+	if (!t || w->verdict > VERDICT_SINKHOLE)
+		return w->reason;
+	if (syn) {
+		t->side[me].next = CRAFT_ISN + 1;
+		t->side[me].fin = 0;
+		if (!(c.flags & TCP_ACK)) {
+			t->side[!me].next = CRAFT_ISN + 1;
+			t->side[!me].fin = 0;
+		}
+	}
+	if (fin && t->side[me].fin)
+		return w->reason;
+	t->side[me].next += c.payload;
+	if (fin)
+		t->side[me].fin = t->side[me].next++;
+	return w->reason;
 }
 
 void world_pass(struct world *w, uint64_t ns)
@@ -240,6 +403,9 @@ const struct ring_flow *world_flow(const struct world *w, unsigned end)
 void world_free(struct world *w)
 {
 	w->lax = true;
+	list_free(&w->records);
+	list_free(&w->waiting);
+	free(w->talks);
 	for (uint16_t i = 0; i < PORTS_MAX; i++)
 		if (w->ports[i].open)
 			ring_reader_close(&w->ports[i].ring);

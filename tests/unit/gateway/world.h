@@ -8,9 +8,10 @@
 /*
  * A gateway with ports in memory and real rings, and a clock that stands still.
  * Every frame that goes through is checked against the invariants, whatever the
- * test is about: it is in the ring, byte by byte as it came in and with its
- * verdict, before anything is sent; what is sent is what came in; what was
- * dropped is not sent.
+ * test is about: it is in the ring once, byte by byte as it came in and with its
+ * verdict, before anything is sent - at once, or (fragments) when the others
+ * are there; what is sent is what came in, or was recorded as the gateway's own;
+ * what was dropped is not sent.
  */
 #define WORLD_RING (1u << 20)
 #define WORLD_UPLINK PORT_UPLINK(0)
@@ -32,11 +33,19 @@ struct world {
 	uint64_t now; /* ns */
 	/* of the last frame */
 	uint8_t verdict, reason;
-	unsigned sent;    /* copies */
+	unsigned sent;    /* copies of what came in */
 	uint16_t sent_to; /* the last of them */
+	unsigned made;    /* frames of the gateway's own */
+	uint16_t made_to; /* the last of them */
+	size_t made_n;
+	uint8_t made_bytes[CRAFT_MAX];
 	const uint8_t *bytes;
 	size_t n;
 	uint16_t in;
+	struct world_list *records; /* of frames, since this one came in */
+	unsigned unchecked;         /* came in while it was lax */
+	struct world_list *waiting; /* came in and are not recorded yet */
+	struct world_talk *talks;   /* TCP numbers */
 	/* since the beginning */
 	uint64_t forwarded, captured, noted;
 	uint64_t by_reason[REASON_COUNT], to[PORTS_MAX];
@@ -59,9 +68,13 @@ void world_policy(struct world *w, unsigned n, const struct policy *p);
 
 /* Puts a frame in at a port; the reason. */
 uint8_t world_frame(struct world *w, uint16_t port, const void *p, size_t n);
+/* TCP without numbers gets those that fit what was forwarded between the two
+ * before: the next sequence, and everything of the other side acknowledged. */
 uint8_t world_send(struct world *w, uint16_t port, const struct craft *c);
 /* Lets time pass, with ticks. */
 void world_pass(struct world *w, uint64_t ns);
+/* How many frames came in and are not recorded yet. */
+unsigned world_waiting(const struct world *w);
 /* Reads all rings: counts, flow records, notes. */
 void world_read(struct world *w);
 /* The flow record with this end, the newest; NULL. */
