@@ -10,6 +10,8 @@
  */
 #include "model/plan.h"
 
+#include "model/same.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,24 +96,11 @@ static bool same_port(const struct model *rm, const struct honeypot *r, const st
 	return true;
 }
 
-static bool same_limits(const struct limit *x, const struct limit *y)
+/* Rules name honeypots and networks by their index. */
+static bool same_index(const struct model *rm, const struct honeypot *r, const struct model *wm,
+		       const struct honeypot *w)
 {
-	for (int i = 0; i < LIMIT_CLASS_COUNT; i++)
-		if (x[i].count != y[i].count || x[i].seconds != y[i].seconds)
-			return false;
-	return true;
-}
-
-static bool same_budget(const struct budget *x, const struct budget *y)
-{
-	return x->bytes == y->bytes && x->packets == y->packets && x->seconds == y->seconds;
-}
-
-static bool same_policy(const struct policy *x, const struct policy *y)
-{
-	return x->inbound_deny == y->inbound_deny && x->multicast_allow == y->multicast_allow &&
-	       same_limits(x->outbound, y->outbound) && same_limits(x->lateral, y->lateral) &&
-	       same_budget(&x->flow, &y->flow) && same_budget(&x->honeypot, &y->honeypot);
+	return !w->policy.rules.n || (r - rm->honeypots == w - wm->honeypots && r->net == w->net);
 }
 
 static unsigned fate(const struct model *rm, const struct honeypot *r, const struct model *wm, const struct honeypot *w)
@@ -121,7 +110,8 @@ static unsigned fate(const struct model *rm, const struct honeypot *r, const str
 	if (!r)
 		return FATE_PORT_ADD | FATE_POLICY | FATE_DISK_ADD | FATE_START;
 	/* What to do about tampering is a policy, and super's own: no machine has to stop for it. */
-	bool policy = same_policy(&r->policy, &w->policy) && r->introspection.on_tamper == w->introspection.on_tamper;
+	bool policy = same_policy(rm, &r->policy, wm, &w->policy) && same_index(rm, r, wm, w) &&
+		      r->introspection.on_tamper == w->introspection.on_tamper;
 	unsigned f = policy ? 0 : FATE_POLICY;
 	bool port = same_port(rm, r, wm, w);
 	if (!port)
@@ -237,7 +227,9 @@ static void add_phase(struct planner *p, const struct model *r, const struct mod
 		add_honeypots(p, r, w, false, FATE_PORT_ADD, STEP_PORT_ADD, STEP_PORT_DEL);
 		break;
 	case PHASE_POLICY:
-		if (add_honeypots(p, r, w, false, FATE_POLICY, STEP_OP_COUNT, STEP_NONE))
+		/* What the gateway says it says with indexes into the pool that it has. */
+		if (add_honeypots(p, r, w, false, FATE_POLICY, STEP_OP_COUNT, STEP_NONE) ||
+		    (r && (!same_pool(&r->pool, &w->pool) || !same_reactions(r, w))))
 			add(p, STEP_POLICY, r ? STEP_POLICY : STEP_NONE, false, "");
 		break;
 	case PHASE_DISK_RENEW:

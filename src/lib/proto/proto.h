@@ -39,6 +39,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(CMD_POLICY, cmd_policy, 0, 2, CLI, SUPER, STATE_RUN) /* fds: model, YAML source */                           \
 	X(CMD_ENGINE, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)  /* REP_ENGINE */                                        \
 	X(CMD_LAB, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                             \
+	/* This connection is the notify process's from now on; no REP_END follows */                                  \
+	X(CMD_NOTIFY, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                          \
 	X(REP_PROGRESS, rep_progress, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
 	X(REP_NET, rep_net, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
 	X(REP_HONEYPOT, rep_honeypot, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
@@ -46,6 +48,10 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(REP_ENGINE, rep_engine, 0, 0, SUPER, CLI, STATE_ANY)                                                         \
 	X(REP_FDS, rep_fds, 0, 4, SUPER, CLI, STATE_ANY)                                                               \
 	X(REP_END, rep_end, 0, 0, SUPER, CLI, STATE_ANY)                                                               \
+	/* super -> notify, which answers only what failed */                                                          \
+	X(NOTIFY_CONF, notify_conf, 0, 0, SUPER, NOTIFY, STATE_ANY)                                                    \
+	X(NOTIFY_NOTICE, notify_notice, 0, 0, SUPER, NOTIFY, STATE_ANY)                                                \
+	X(NOTIFY_FAILED, notify_failed, 0, 0, NOTIFY, SUPER, STATE_ANY)                                                \
 	/* super -> priv: the verbs; each is answered by one PRIV_DONE */                                              \
 	X(PRIV_SPAWN, priv_spawn, 0, 8, SUPER, PRIV, STATE_UP)                                                         \
 	X(PRIV_LAB, priv_lab, 0, 0, SUPER, PRIV, STATE_UP) /* answer's fd: the port */                                 \
@@ -74,7 +80,7 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	/* super -> gateway; each is answered by one GW_DONE */                                                        \
 	X(GW_PORT, gw_port, 0, 3, SUPER, GATEWAY, STATE_UP) /* fds: port, ring, eventfd */                             \
 	X(GW_PORT_DEL, gw_port_del, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                   \
-	X(GW_POLICY, gw_policy, 0, 1, SUPER, GATEWAY, STATE_UP) /* fd: gw_policy_entry[n] */                           \
+	X(GW_POLICY, gw_policy, 0, 1, SUPER, GATEWAY, STATE_UP) /* fd: pool, gw_policy_entry[n] */                     \
 	X(GW_FREEZE, gw_freeze, 0, 0, SUPER, GATEWAY, STATE_ANY)                                                       \
 	X(GW_HOLD, gw_hold, 0, 0, SUPER, GATEWAY, STATE_ANY)    /* a machine is paused, or runs again */               \
 	X(GW_ALERT, gw_alert, 0, 0, SUPER, GATEWAY, STATE_ANY)  /* the engine alerted: rules that ask for it match */  \
@@ -108,9 +114,11 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(INTRO_PREPARE, intro_prepare, 0, 2, SUPER, INTROSPECT, STATE_INIT)                                           \
 	/* fds: guest memory, VMM's pidfd; and where probes watch it: BPF ring, its state */                           \
 	X(INTRO_START, intro_start, 0, 4, SUPER, INTROSPECT, STATE_UP)                                                 \
-	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY) /* reads what is left, then done and exit */      \
-	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)      /* of PREPARE, fds: ring, plan */                 \
+	X(INTRO_QUIT, msg_empty, 0, 0, SUPER, INTROSPECT, STATE_ANY)   /* reads what is left, then done and exit */    \
+	X(INTRO_DONE, done, 0, 3, INTROSPECT, SUPER, STATE_ANY)        /* of PREPARE, fds: ring, plan */               \
+	X(INTRO_WATCH, intro_watch, 0, 0, SUPER, INTROSPECT, STATE_UP) /* replaces the one before */                   \
 	X(INTRO_STATE, intro_state, 0, 0, INTROSPECT, SUPER, STATE_ANY)                                                \
+	X(INTRO_HIT, intro_hit, 0, 0, INTROSPECT, SUPER, STATE_ANY) /* what a trigger waits for */                     \
 	/* super -> vmm; each is answered by one VMM_DONE */                                                           \
 	X(VMM_PREPARE, vmm_prepare, 0, 2, SUPER, VMM, STATE_INIT) /* fds: overlay, base */                             \
 	X(VMM_START, vmm_start, 0, 3, SUPER, VMM, STATE_UP)       /* fds: console, control, pidfd */                   \
@@ -234,6 +242,12 @@ struct rep_honeypot {
 	uint32_t pad3;
 	uint64_t records, lost, sessions; /* until now, for this run of the machine */
 	char blind[160];                  /* why not, or what the tampering was, or empty */
+	/* what triggers and operators did */
+	char tightened[NAME_CAP]; /* the named policy in force instead of its own; empty = none */
+	uint32_t held;            /* 1: it is paused, and the gateway keeps its connections alive */
+	uint32_t pad4;
+	/* Seconds until these end by themselves; 0 = an operator ends them, or it is not so. */
+	uint32_t freeze_left, tightened_left, pause_left, pad5;
 };
 /* How a honeypot is seen from outside. */
 enum seeing {
@@ -424,9 +438,9 @@ struct gw_hit {
 	uint16_t rule;  /* that decided, or RULE_NONE */
 	uint16_t keyword;
 	uint64_t flow;
-	uint64_t time;  /* ns, realtime */
-	uint32_t count; /* since the last one */
-	uint32_t pad;
+	uint64_t time;       /* ns, realtime */
+	uint32_t count;      /* since the last one */
+	uint32_t generation; /* of the policy whose rule and keyword these are */
 };
 #define GW_FREEZE_ALL 0xffffu
 struct gw_freeze {
@@ -549,10 +563,54 @@ struct intro_state {
 	uint64_t records, lost, sessions; /* until now */
 	char text[160];
 };
+/* What triggers wait for inside of this honeypot. match: a pattern of
+ * fnmatch(3), empty = any; of the file's name of a program that was executed, of
+ * the user who logged in, or of what stands anywhere in a line that was typed. */
+struct intro_watch {
+	uint32_t n;
+	uint32_t generation; /* INTRO_HIT says it again */
+	struct {
+		uint32_t on; /* TRIGGER_PROCESS, TRIGGER_COMMAND or TRIGGER_LOGIN */
+		uint32_t pad;
+		char match[64];
+	} at[MODEL_TRIGGERS];
+};
+/* At most one a second for the same watch; the rest is counted. */
+struct intro_hit {
+	uint32_t watch; /* index */
+	uint32_t generation;
+	uint32_t count; /* since the last one; the rest is about the last */
+	uint32_t pid, uid, pad;
+	uint64_t time, session;
+	char text[160]; /* the program's path, the line, the user: cut, and the guest's */
+};
 /* Whole struct intro_rec records (proto/intro.h) follow it. */
 struct ev_intro {
 	uint32_t n; /* records */
 	uint32_t pad;
+};
+
+/* ---- notify -------------------------------------------------------------- */
+
+/* How a notice is delivered. */
+enum notify_way { NOTIFY_EXEC, NOTIFY_MAIL, NOTIFY_WEBHOOK, NOTIFY_WAY_COUNT };
+/* What operators are told of besides the event. text is what the intruder wrote,
+ * or may be: only cut. */
+struct notify_notice {
+	uint64_t time;          /* ns, realtime */
+	uint64_t flow, session; /* 0 = none */
+	uint32_t count;         /* how often since the last one for the same */
+	uint32_t left_out;      /* notices that super could not hand over before this one */
+	uint32_t on;            /* enum trigger_on */
+	uint32_t actions;       /* TRIGGER_DO_* that were done */
+	char honeynet[NAME_CAP], honeypot[NAME_CAP], trigger[RULE_NAME_CAP];
+	char text[256];
+};
+struct notify_failed {
+	uint32_t way; /* enum notify_way */
+	uint32_t pad;
+	char honeypot[NAME_CAP], trigger[RULE_NAME_CAP]; /* of the notice */
+	char text[160];
 };
 
 /* ---- the table ---------------------------------------------------------- */

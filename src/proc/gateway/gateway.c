@@ -47,6 +47,7 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	capture(g, &f);
 #else
 	uint8_t lost = capture(g, &f);
+	hit_note(g, &f);
 #ifndef MUTANT_FORWARD_WHEN_FULL
 	if (lost)
 		verdict_drop(&f, lost);

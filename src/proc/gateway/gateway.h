@@ -7,6 +7,7 @@
 #include "proc/gateway/denied.h"
 #include "proc/gateway/flow.h"
 #include "proc/gateway/frag.h"
+#include "proc/gateway/hit.h"
 #include "proc/gateway/policy.h"
 #include "proc/gateway/port.h"
 #include "proto/proto.h"
@@ -33,6 +34,7 @@ struct gateway {
 	struct flow_table flows;
 	struct frag_table frags;
 	struct denied_table denied;
+	struct hits hits;
 	struct policies policies;
 	struct rx rx;
 	/* Ports of each network, and who has which MAC and address: rebuilt by

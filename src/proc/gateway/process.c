@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "proc/gateway/capture.h"
+#include "proc/gateway/hold.h"
 #include "proto/msg.h"
 #include "sandbox/isolate.h"
 
@@ -59,17 +60,26 @@ static void tell(struct process *x, struct port *p)
 		p->tell_down = false;
 }
 
+/* What triggers wait for. What super does not read just now waits for a tick. */
+static void tell_hits(struct process *x, uint64_t now)
+{
+	struct gw_hit hit;
+	while (hit_next(x->g, now, &hit) && msg_send(&x->super, MSG_GW_HIT, 0, &hit, sizeof(hit), NULL, 0) == 0)
+		hit_told(x->g, now, &hit);
+}
+
 static struct process *self; /* a port's event knows its port only */
 
 static void on_port(void *arg, uint32_t events, uint64_t now)
 {
 	struct port *p = arg;
-	(void)now;
 	gateway_receive(p->g, p, events);
 	if (p->down)
 		ev_del(&self->ev, &p->src);
 	if (p->tell_seen || p->tell_down)
 		tell(self, p);
+	if (p->g->hits.pending)
+		tell_hits(self, now);
 }
 
 static void on_tick(void *arg, uint64_t now)
@@ -81,6 +91,7 @@ static void on_tick(void *arg, uint64_t now)
 		if (p->used && (p->tell_seen || p->tell_down))
 			tell(x, p);
 	}
+	tell_hits(x, now);
 	ev_timer_set(&x->ev, &x->tick, now + TICK, on_tick, x);
 }
 
@@ -126,6 +137,16 @@ static int freeze(struct process *x, const struct msg *m, struct err *e)
 {
 	const struct gw_freeze *b = MSG_BODY_AS(m, gw_freeze);
 	return gateway_freeze(x->g, b->port, b->frozen != 0, e);
+}
+
+static int hold(struct process *x, const struct msg *m, struct err *e)
+{
+	const struct gw_hold *b = MSG_BODY_AS(m, gw_hold);
+	struct port *p = gateway_port(x->g, b->port);
+	if (!p || !port_is_honeypot(p))
+		return err_set(e, -ENOENT, "there is no honeypot at port %u", b->port);
+	hold_set(x->g, p, b->held != 0);
+	return 0;
 }
 
 static int stats(struct process *x, uint64_t req, struct err *e)
@@ -177,6 +198,9 @@ static void command(struct process *x, struct msg *m)
 		break;
 	case MSG_GW_FREEZE:
 		r = freeze(x, m, &e);
+		break;
+	case MSG_GW_HOLD:
+		r = hold(x, m, &e);
 		break;
 	case MSG_GW_STATS:
 		r = stats(x, m->req, &e);

@@ -12,6 +12,7 @@
  */
 #include "base/log.h"
 #include "proc/super/hub.h"
+#include "proc/super/trigger.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -96,6 +97,13 @@ static void simple_done(struct super *s, struct seq *q, int status, const struct
 
 static void policy_done(struct super *s, struct seq *q, int status, const struct err *e)
 {
+	/* The gateway has the old ones, or, if it did not answer, gets them again. */
+	if (status < 0 && s->apply.state == APPLY_DOING) {
+		policy_from(s, &s->model);
+		policy_refresh(s);
+	} else if (status == 0) {
+		tighten_confirmed(s);
+	}
 	super_event(s, &s->apply.to, "policy", status < 0 ? "skep.policy.failed" : "skep.policy.set", NULL,
 		    status < 0 ? "generation %u refused, the old one stays: %s" : "generation %u in force%s",
 		    s->policy_generation, status < 0 ? e->text : "");
@@ -121,6 +129,7 @@ static const struct seq_step evidence_steps[] = { { "set evidence's limits", evi
 
 static void take_policies(struct super *s, const struct model *m)
 {
+	policy_from(s, m);
 	for (unsigned i = 0; i < m->nhoneypots; i++) {
 		struct machine *x = machine_find(s, m->honeypots[i].name);
 		if (!x)
@@ -269,6 +278,7 @@ static void free_slots(struct super *s)
 		m->disk_created = false;
 		if (m->used && !model_honeypot(&s->model, m->hp.name) && m->job == JOB_NONE) {
 			machine_forget(s, m);
+			trigger_forget(m);
 			m->used = false;
 		}
 	}
@@ -279,10 +289,14 @@ static void over(struct super *s, bool ok)
 	struct apply *a = ap(s);
 	struct err e = a->error;
 	a->state = APPLY_IDLE;
-	if (ok && !a->teardown)
+	if (ok && !a->teardown) {
 		s->model = a->wanted;
+		s->policies = &s->model;
+		trigger_model_changed(s);
+	}
 	if (a->teardown)
 		s->model.magic = 0;
+	policy_from(s, &s->model);
 	free_slots(s);
 	a->then(s, ok ? 0 : e.code, &e);
 }
@@ -443,7 +457,7 @@ void apply_request(struct super *s, const struct reply_to *to, const struct mode
 		ctl_end(s, to, -ESHUTDOWN, "%s is going down: try again when it is gone", s->name);
 		return;
 	}
-	if (a->state != APPLY_IDLE || s->life == LIFE_REVIVING) {
+	if (a->state != APPLY_IDLE || s->life == LIFE_REVIVING || policy_busy(s)) {
 		ctl_end(s, to, -EBUSY, "another `up` of %s is in progress: wait for its end", s->name);
 		return;
 	}

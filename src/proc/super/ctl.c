@@ -34,6 +34,15 @@ static void client_drop(struct super *s, struct client *c)
 	c->used = false;
 }
 
+struct chan ctl_detach(struct super *s, struct client *c)
+{
+	struct chan taken = c->chan;
+	ev_del(&s->ev, &c->src);
+	c->chan.fd = -1;
+	c->used = false;
+	return taken;
+}
+
 int ctl_send(struct super *s, const struct reply_to *to, uint32_t type, const void *body, size_t len, const int *fds,
 	     int nfds)
 {
@@ -135,7 +144,7 @@ static void cmd_machine(struct super *s, const struct reply_to *to, const struct
 		ctl_end(s, to, -EPROTO, "unknown verb");
 		return;
 	}
-	if (s->life != LIFE_RUNNING || s->apply.state != APPLY_IDLE) {
+	if (s->life != LIFE_RUNNING || s->apply.state != APPLY_IDLE || policy_busy(s)) {
 		ctl_end(s, to, -EBUSY, "%s is changing: try again when `up` or `down` is over", s->name);
 		return;
 	}
@@ -271,6 +280,12 @@ static void command(struct super *s, struct client *c, struct msg *m)
 		break;
 	case MSG_CMD_LAB:
 		cmd_lab(s, c, &to);
+		break;
+	case MSG_CMD_POLICY:
+		policy_request(s, &to, m);
+		break;
+	case MSG_CMD_NOTIFY:
+		notify_take(s, c);
 		break;
 	default:
 		break;

@@ -101,6 +101,9 @@ void freeze_request(struct super *s, const struct reply_to *to, const char *hone
 		ctl_end(s, to, -ENOMEM, "out of memory: to be safe, end it with `skep down --force %s`", s->name);
 		return;
 	}
+	/* Whatever a trigger's freeze had set: this is the word that counts. */
+	if (m)
+		m->react.freeze_until = 0;
 	bool *state = m ? &m->frozen : &s->frozen;
 	*c = (struct change){ .to = *to, .frozen = frozen, .news = *state != frozen };
 	if (m)

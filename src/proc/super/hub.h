@@ -37,6 +37,7 @@ struct watch {
 	bool asked;  /* priv was asked to start it, the answer is not there yet */
 	bool wanted; /* in this run of the machine, and nothing has failed for good */
 	bool quitting;
+	bool told;                         /* what to wait for (INTRO_WATCH) */
 	bool stale;                        /* the guest's kernel has started anew: its memory must be opened again */
 	unsigned way;                      /* enum intro_way */
 	int ring_fd, plan_fd;              /* kept for the next process, should this one die; -1 */
@@ -52,6 +53,26 @@ struct watch {
 	struct ev_timer again;
 };
 
+/* When a trigger acted on a machine last: times, as far back as its limit asks. */
+struct throttle {
+	char name[RULE_NAME_CAP]; /* of the trigger; empty = free */
+	uint64_t *at;             /* [cap], a ring */
+	uint32_t cap;
+	uint64_t n;       /* ever */
+	uint32_t skipped; /* since it acted last */
+};
+
+/* What triggers have done to a machine; trigger.c. Times are those of the event
+ * loop; 0: it does not end by itself. */
+struct reaction {
+	char tightened[NAME_CAP]; /* policy that is in force instead of its own; empty = none */
+	bool tighten_new;         /* the gateway has not confirmed it */
+	uint64_t tighten_until, freeze_until, pause_until;
+	uint64_t pause_seconds; /* of the pause that is due */
+	uint64_t pause_by;      /* a pause is due, and is tried until then; 0 = none */
+	struct throttle throttle[MODEL_TRIGGERS];
+};
+
 struct machine {
 	struct super *hub; /* for timers */
 	bool used;
@@ -63,6 +84,8 @@ struct machine {
 	uint64_t up_since; /* realtime */
 	unsigned restarts;
 	bool frozen; /* by itself: every new port gets it before its policy, until an operator thaws it */
+	bool held;   /* the gateway keeps its connections alive: it is paused */
+	struct reaction react;
 	/* what exists */
 	struct chan handler; /* fd -1: none */
 	struct ev_source handler_src;
@@ -126,6 +149,17 @@ struct client {
 	uint64_t lab_req; /* the CMD_LAB that waits for priv */
 };
 
+/* The notify process; notify.c. */
+#define NOTICES 32
+struct notify {
+	struct chan chan; /* fd -1: none */
+	struct ev_source src;
+	struct notify_notice wait[NOTICES]; /* for one that is not there yet, or does not read just now */
+	unsigned first, n;
+	uint32_t left_out; /* notices that found no place */
+	bool told;         /* that there is none */
+};
+
 enum life { LIFE_STARTING, LIFE_RUNNING, LIFE_REVIVING, LIFE_DOWN };
 
 struct super {
@@ -145,6 +179,16 @@ struct super {
 	int evidence_state; /* 0 or why it stopped */
 	char evidence_text[ERR_TEXT];
 	uint32_t policy_generation;
+	const struct model *policies; /* whose policies are sent, with its pool: model or apply.wanted; never NULL */
+	bool pool_new;                /* the next generation is the first with this pool */
+	uint32_t pool_generation;  /* that was the first with it: what the gateway says of older ones means another */
+	uint32_t watch_generation; /* the same for what introspect processes wait for */
+	struct policy_change {     /* policy.c */
+		struct seq seq;
+		struct reply_to to;
+		bool busy, again;
+	} policy_change, policy_refresh;
+	struct notify notify;
 	bool frozen;    /* the whole honeynet: every new gateway gets it before its first port */
 	struct seq seq; /* start, revive, down */
 
@@ -210,8 +254,29 @@ void freeze_request(struct super *s, const struct reply_to *to, const char *hone
 int freeze_machine_step(struct super *s, struct seq *q, struct machine *m, struct err *e);
 int freeze_honeynet_step(struct super *s, struct seq *q, struct err *e);
 
+/* hold.c: whether the gateway keeps the connections of a paused machine alive */
+int hold_step(struct super *s, struct seq *q, struct machine *m, bool hold, struct err *e);
+void hold_tell(struct super *s, struct machine *m, bool hold); /* without waiting */
+void hold_failed(struct super *s, struct machine *m, const struct err *e);
+
+/* policy.c */
+void policy_request(struct super *s, const struct reply_to *to, struct msg *m); /* CMD_POLICY */
+bool policy_busy(const struct super *s);
+/* Sends what is in force now once more: a honeypot's policy was tightened or is its own again. */
+void policy_refresh(struct super *s);
+void policy_cancel(struct super *s);
+
+/* notify.c */
+struct client;
+void notify_take(struct super *s, struct client *c); /* CMD_NOTIFY: its connection is the notify process's */
+void notify_conf_send(struct super *s);
+void notify_send(struct super *s, const struct notify_notice *n);
+void notify_tick(struct super *s);
+
 /* port.c: steps shared by machines and networks */
 int port_make_ring(struct super *s, int *ring_fd, int *wake_fd, struct err *e);
+/* From now on the policies of this model are sent, which lives at least until the next call. */
+void policy_from(struct super *s, const struct model *m);
 int policy_send(struct super *s, struct seq *q, struct err *e);
 void rings_stop(struct super *s, int code);
 
@@ -231,6 +296,8 @@ void apply_network_done(struct super *s, struct netslot *n, int status, const st
 
 /* ctl.c */
 int ctl_listen(struct super *s, int fd);
+/* Takes the connection out of a client's hands, without closing it. */
+struct chan ctl_detach(struct super *s, struct client *c);
 void ctl_progress(struct super *s, const struct reply_to *to, unsigned step, unsigned steps, const char *text);
 void ctl_end(struct super *s, const struct reply_to *to, int status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -11,6 +11,7 @@
  * After the VMM's end the process reads what the ring still holds, then quits.
  */
 #include "proc/super/introspect.h"
+#include "proc/super/trigger.h"
 
 #include "base/log.h"
 #include "base/text.h"
@@ -310,6 +311,8 @@ int introspect_begun(struct super *s, struct seq *q, struct answer *a, struct er
 	struct machine *m = of(q);
 	struct watch *w = &m->watch;
 	(void)a, (void)e;
+	w->told = false;
+	trigger_watch(s, m);
 	if (q->steps == memory_steps) {
 		super_event(s, NULL, "introspection", "skep.introspection.restarted", m->hp.name,
 			    "the guest's kernel has started anew: its hooks are watched again");

@@ -93,7 +93,7 @@ void machine_forget(struct super *s, struct machine *m)
 	drop(&m->frame_fd);
 	drop(&m->ring_fd);
 	drop(&m->wake_fd);
-	m->port = m->ring = false;
+	m->port = m->ring = m->held = false;
 	m->handler_pid = m->vmm_pid = 0;
 	m->up_since = 0;
 	if (m->state != MACHINE_ABSENT)
@@ -188,8 +188,11 @@ static void on_done(struct super *s, struct seq *q, int status, const struct err
 			enter(s, m, MACHINE_PAUSED, NULL);
 		break;
 	case JOB_RESUME:
-		if (status == 0)
+		if (status == 0) {
 			enter(s, m, MACHINE_RUNNING, NULL);
+		} else if (m->state == MACHINE_PAUSED && !m->held) {
+			hold_tell(s, m, true); /* still paused, then */
+		}
 		break;
 	case JOB_CLEAN:
 		cleaned(s, m);

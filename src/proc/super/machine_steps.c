@@ -416,6 +416,8 @@ static int tidy(struct super *s, struct seq *q, struct err *e)
 	(void)e;
 	m->awaiting_exit = m->vmm_asked = m->handler_asked = false;
 	ev_timer_cancel(&s->ev, &m->watchdog);
+	if (m->held)
+		hold_tell(s, m, false);
 	machine_drop_handler(s, m);
 	machine_drop_transit(m);
 	introspect_tidy(s, m);
@@ -423,6 +425,21 @@ static int tidy(struct super *s, struct seq *q, struct err *e)
 }
 
 /* ---- pause -------------------------------------------------------------- */
+
+static int hold(struct super *s, struct seq *q, struct err *e)
+{
+	return hold_step(s, q, of(q), true, e);
+}
+
+static int unhold(struct super *s, struct seq *q, struct err *e)
+{
+	return of(q)->held ? hold_step(s, q, of(q), false, e) : SEQ_NEXT;
+}
+
+static void no_hold(struct super *s, struct seq *q, const struct err *e)
+{
+	hold_failed(s, of(q), e);
+}
 
 static int pause_op(struct super *s, struct seq *q, struct err *e)
 {
@@ -482,8 +499,16 @@ const struct seq_step machine_port_close_steps[] = {
 const struct seq_step machine_start_steps[] = { START_STEPS, { 0 } };
 const struct seq_step machine_stop_steps[] = { STOP_STEPS, { 0 } };
 const struct seq_step machine_reset_steps[] = { STOP_STEPS, { "reset its disk", disk_reset, NULL, false }, START_STEPS, { 0 } };
-const struct seq_step machine_pause_steps[] = { { "pause it", pause_op, NULL, false }, { 0 } };
-const struct seq_step machine_resume_steps[] = { { "resume it", resume_op, NULL, false }, { 0 } };
+const struct seq_step machine_pause_steps[] = {
+	{ "pause it", pause_op, NULL, false },
+	{ "keep its connections alive", hold, NULL, true, no_hold },
+	{ 0 }
+};
+const struct seq_step machine_resume_steps[] = {
+	{ "give it its connections back", unhold, NULL, true, no_hold },
+	{ "resume it", resume_op, NULL, false },
+	{ 0 }
+};
 /* clang-format on */
 
 _Static_assert(sizeof(machine_start_steps) / sizeof(machine_start_steps[0]) == START_N + 1, "count START_STEPS");

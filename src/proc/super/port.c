@@ -7,6 +7,7 @@
  * what is in them is drained by the next evidence process.
  */
 #include "proc/super/hub.h"
+#include "proc/super/trigger.h"
 #include "proto/ring.h"
 
 #include <errno.h>
@@ -34,32 +35,62 @@ int port_make_ring(struct super *s, int *ring_fd, int *wake_fd, struct err *e)
 	return 0;
 }
 
-/* The policies of all honeypot ports in one sealed memfd. */
+/*
+ * Rules, prefixes and keywords stand in the pool of one model, and a policy's
+ * spans are of use with that pool only. So nothing is ever sent but what
+ * s->policies, one model, says: a honeypot that it does not have gets no policy,
+ * and drops everything until the step that takes the wanted model's policies.
+ */
+static bool entry_of(const struct super *s, const struct machine *m, struct gw_policy_entry *x)
+{
+	const struct model *from = s->policies;
+	const struct honeypot *hp = from->magic ? model_honeypot(from, m->hp.name) : NULL;
+	if (!hp)
+		return false;
+	*x = (struct gw_policy_entry){ .port = (uint16_t)machine_slot(s, m),
+				       .honeypot = (uint16_t)(hp - from->honeypots),
+				       .network = (uint16_t)hp->net,
+				       .policy = *tighten_policy(s, m, hp) };
+	return true;
+}
+
+static int put(int fd, const void *p, size_t n, off_t at)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t w = pwrite(fd, (const char *)p + done, n - done, at + (off_t)done);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? -errno : -EIO;
+		done += (size_t)w;
+	}
+	return 0;
+}
+
+/* The policies of all honeypot ports in one sealed memfd, behind their pool. */
 static int policy_memfd(struct super *s, uint32_t *count, struct err *e)
 {
+	const struct policy_pool *pool = &s->policies->pool;
+#ifdef MUTANT_POLICY_WRONG_POOL
+	pool = &s->model.pool;
+#endif
 	int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot make the policy's memory");
-	if (pwrite(fd, &s->model.pool, sizeof(s->model.pool), 0) != (ssize_t)sizeof(s->model.pool)) {
-		close(fd);
-		return err_set(e, -EIO, "cannot write the policy's memory");
-	}
+	int r = put(fd, pool, sizeof(*pool), 0);
 	uint32_t n = 0;
-	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++) {
+	for (unsigned i = 0; !r && i < MODEL_HONEYPOTS; i++) {
 		const struct machine *m = &s->machines[i];
-		if (!m->used || !m->port)
+		struct gw_policy_entry x;
+		if (!m->used || !m->port || !entry_of(s, m, &x))
 			continue;
-		struct gw_policy_entry x = { .port = (uint16_t)i, .policy = m->hp.policy };
-		if (pwrite(fd, &x, sizeof(x), (off_t)(sizeof(s->model.pool) + n * sizeof(x))) != (ssize_t)sizeof(x)) {
-			close(fd);
-			return err_set(e, -EIO, "cannot write the policy's memory");
-		}
-		n++;
+		r = put(fd, &x, sizeof(x), (off_t)(sizeof(*pool) + n++ * sizeof(x)));
 	}
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
-		int r = err_sys(e, -errno, "cannot seal the policy");
+	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		r = -errno;
+	if (r) {
 		close(fd);
-		return r;
+		return err_sys(e, r, "cannot write and seal the policy's memory");
 	}
 	*count = n;
 	return fd;
@@ -71,9 +102,20 @@ int policy_send(struct super *s, struct seq *q, struct err *e)
 	int fd = policy_memfd(s, &p.n, e);
 	if (fd < 0)
 		return fd;
+	if (s->pool_new) {
+		/* From here on rules and keywords have other indexes. */
+		s->pool_new = false;
+		s->pool_generation = p.generation;
+	}
 	int r = seq_ask(s, q, &s->gateway, MSG_GW_POLICY, &p, sizeof(p), &fd, 1, 0, e);
 	close(fd);
 	return r;
+}
+
+void policy_from(struct super *s, const struct model *m)
+{
+	s->pool_new |= s->policies != m;
+	s->policies = m;
 }
 
 static void stop_ring(int fd, int code)

@@ -24,6 +24,12 @@ struct ps_ask {
 	unsigned slot;
 };
 
+/* Seconds, rounded up: 0 only if it does not end by itself. */
+static uint32_t left(const struct super *s, uint64_t until)
+{
+	return !until ? 0 : until <= s->ev.now ? 1 : (uint32_t)((until - s->ev.now + EV_SEC - 1) / EV_SEC);
+}
+
 static void fill(const struct super *s, const struct ps *ps, unsigned i, struct rep_honeypot *r)
 {
 	const struct machine *m = &s->machines[i];
@@ -45,6 +51,11 @@ static void fill(const struct super *s, const struct ps *ps, unsigned i, struct 
 	memcpy(r->addrs, m->hp.addrs, sizeof(r->addrs));
 	memcpy(r->mac, m->hp.mac, sizeof(r->mac));
 	memcpy(r->detail, m->detail, sizeof(r->detail));
+	memcpy(r->tightened, m->react.tightened, sizeof(r->tightened));
+	r->held = m->held;
+	r->freeze_left = left(s, m->react.freeze_until);
+	r->tightened_left = left(s, m->react.tighten_until);
+	r->pause_left = left(s, m->react.pause_until);
 	introspect_ps(m, r);
 }
 

@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "proc/super/hub.h"
 #include "proc/super/introspect.h"
+#include "proc/super/trigger.h"
 #include "sandbox/isolate.h"
 
 #include <errno.h>
@@ -174,6 +175,9 @@ static void on_message(struct super *s, struct chan *c, struct msg *m)
 			machine_seen(s, x);
 		break;
 	}
+	case MSG_GW_HIT:
+		trigger_gateway(s, MSG_BODY_AS(m, gw_hit));
+		break;
 	case MSG_GW_PORT_DOWN:
 		break; /* priv tells of the VMM's death; this is only its shadow */
 	case MSG_EV_STATE: {
@@ -187,6 +191,12 @@ static void on_message(struct super *s, struct chan *c, struct msg *m)
 	case MSG_VMM_STATE:
 		on_vmm_state(s, c, MSG_BODY_AS(m, vmm_state));
 		break;
+	case MSG_INTRO_HIT: {
+		struct machine *x = introspect_of(s, c);
+		if (x && x->used)
+			trigger_introspect(s, x, MSG_BODY_AS(m, intro_hit));
+		break;
+	}
 	case MSG_INTRO_STATE: {
 		struct machine *x = introspect_of(s, c);
 		if (x)
@@ -541,6 +551,7 @@ void super_down(struct super *s, const struct reply_to *to, bool force)
 	s->saving = false;
 	s->down_to = *to;
 	s->down_force = force;
+	policy_cancel(s);
 	apply_cancel(s, "down was asked for");
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
 		if (s->machines[i].used && s->machines[i].state == MACHINE_STARTING)
@@ -556,6 +567,8 @@ static void on_tick(void *arg, uint64_t now)
 	struct super *s = arg;
 	ask_tick(s, now);
 	introspect_tick(s, now);
+	trigger_tick(s, now);
+	notify_tick(s);
 	ev_timer_set(&s->ev, &s->asks.tick, now + 500 * EV_MS, on_tick, s);
 }
 
@@ -570,7 +583,8 @@ static int init(struct super *s, int argc, char **argv)
 	s->priv_pid = (int)getppid();
 	s->own_pid = (int)getpid();
 	s->priv = (struct chan){ .fd = ROLE_FD_CONTROL, .self = ROLE_SUPER, .peer = ROLE_PRIV, .state = STATE_ANY };
-	s->gateway.fd = s->evidence.fd = s->plan_fd = -1;
+	s->gateway.fd = s->evidence.fd = s->plan_fd = s->notify.chan.fd = -1;
+	s->policies = &s->model;
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
 		machine_init(s, &s->machines[i]);
 	for (unsigned i = 0; i < MODEL_NETS; i++)
