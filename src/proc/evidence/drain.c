@@ -119,6 +119,39 @@ static int take_flow(struct evidence *e, struct port *p, const struct ring_entry
 	return output_flow(e, h, &f);
 }
 
+static bool dns_ok(const struct ring_dns *d, struct slice name)
+{
+	if (d->answer > 1 || d->moved > 1 || d->rcode > 15 || d->nanswers > DNS_ANSWERS_MAX ||
+	    (d->family != 4 && d->family != 6) || d->verdict >= VERDICT_COUNT || d->reason >= REASON_COUNT)
+		return false;
+	for (unsigned i = 0; i < d->nanswers; i++)
+		if (d->answers[i].family != 4 && d->answers[i].family != 6)
+			return false;
+	/* What is not printable has been written as \\DDD. */
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] <= 32 || name.p[i] > 126)
+			return false;
+	return true;
+}
+
+static int take_dns(struct evidence *e, struct port *p, const struct ring_entry *h, struct slice s)
+{
+	struct ring_dns d;
+	char name[256];
+	struct slice text;
+	if (!slice_get(&s, &d, sizeof(d)) || !slice_take(&s, d.name, &text))
+		return tampered(e, p, "dns");
+	/* The producer may still write there: a copy, then the check. */
+	memcpy(name, text.p, d.name);
+#ifndef MUTANT_DNS_UNCHECKED
+	if (s.n || !dns_ok(&d, slice_of(name, d.name)))
+		return tampered(e, p, "dns");
+#endif
+	struct json j = output_json(e);
+	eve_dns(&e->eve, &j, p->conf.port, &d, name, d.name, h->time);
+	return output_event(e, &j, e->now);
+}
+
 static int take(struct evidence *e, struct port *p, const struct ring_entry *h, const uint8_t *payload)
 {
 	struct slice s = slice_of(payload, h->len - sizeof(*h));
@@ -137,6 +170,8 @@ static int take(struct evidence *e, struct port *p, const struct ring_entry *h, 
 		return take_frame(e, p, h, s);
 	case RING_FLOW:
 		return take_flow(e, p, h, s);
+	case RING_DNS:
+		return take_dns(e, p, h, s);
 	case RING_NOTE:
 		if (!slice_get(&s, &note, sizeof(note)))
 			return tampered(e, p, "note");

@@ -39,6 +39,7 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	decode(&f);
 	guard(g, &f);
 	flow_find(g, &f);
+	dns_find(g, &f);
 	tcp_judge(g, &f);
 	control(g, &f);
 	inspect(g, &f);
@@ -245,6 +246,7 @@ static void take_history(struct gateway *g, struct port *p)
 		policies_forget(&g->policies, p->conf.port);
 	uint64_t *at = g->stamps + (size_t)p->conf.port * HISTORY_WINDOWS * LIMIT_COUNT_MAX;
 	*h = (struct history){ 0 };
+	dns_forget(&g->dns, p->conf.port);
 	memcpy(h->name, p->conf.name, sizeof(h->name));
 	for (unsigned i = 0; i < LIMIT_CLASS_COUNT; i++) {
 		h->outbound[i].at = at + (size_t)(2 * i) * LIMIT_COUNT_MAX;
@@ -345,7 +347,7 @@ struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 	else if (!flow_table_init(&g->flows, o && o->flows ? o->flows : FLOWS,
 				  o && o->flows_per_honeypot ? o->flows_per_honeypot : FLOWS_PER_HONEYPOT,
 				  o ? o->hash_key : NULL, e) &&
-		 !frag_table_init(&g->frags, e) && !denied_init(&g->denied, e))
+		 !frag_table_init(&g->frags, e) && !denied_init(&g->denied, e) && !dns_init(&g->dns, e))
 		return g;
 	gateway_free(g);
 	return NULL;
@@ -358,6 +360,7 @@ void gateway_free(struct gateway *g)
 	for (uint16_t i = 0; i < PORTS_MAX; i++)
 		if (g->ports[i].used)
 			gateway_port_del(g, i, NULL);
+	dns_free(&g->dns);
 	denied_free(&g->denied);
 	frag_table_free(&g->frags);
 	flow_table_free(&g->flows);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "proc/gateway/denied.h"
+#include "proc/gateway/dns.h"
 #include "proc/gateway/flow.h"
 #include "proc/gateway/frag.h"
 #include "proc/gateway/hit.h"
@@ -35,6 +36,7 @@ struct gateway {
 	struct frag_table frags;
 	struct denied_table denied;
 	struct hits hits;
+	struct dns dns;
 	struct policies policies;
 	struct rx rx;
 	/* Ports of each network, and who has which MAC and address: rebuilt by

@@ -98,8 +98,15 @@ static void take(struct world *w, uint16_t port, const struct ring_entry *h, con
 		CHECK(f.dir == FRAME_IN || f.dir == FRAME_OUT);
 		w->captured += f.dir == FRAME_IN;
 		list_put(&w->records, port, &f, payload + sizeof(f), f.caplen);
+	} else if (h->kind == RING_DNS) {
+		CHECK(n >= sizeof(w->dns));
+		memcpy(&w->dns, payload, sizeof(w->dns));
+		memcpy(w->dns_name, payload + sizeof(w->dns), w->dns.name);
+		w->dns_name[w->dns.name] = 0;
+		CHECK(n == sizeof(w->dns) + w->dns.name);
+		w->ndns++;
 	} else {
-		CHECK(h->kind == RING_DNS);
+		CHECK(false); /* no such kind */
 	}
 }
 
