@@ -423,11 +423,14 @@ struct gw_hold {
 };
 struct gw_alert {
 	uint64_t flow; /* 0: by the tuple */
-	uint32_t signature;
+	uint64_t time; /* ns, realtime, by the engine */
+	uint32_t gid, signature, rev, severity;
 	uint8_t family, proto;
+	uint8_t blocked; /* 1: it kept the packet */
+	uint8_t pad;
 	uint16_t sport, dport;
-	uint8_t pad[6];
 	uint8_t saddr[16], daddr[16];
+	char text[160], category[64]; /* end with NUL */
 };
 /* At most one a second for the same port, kind and what. */
 enum hit_kind { HIT_LIMIT, HIT_KEYWORD, HIT_KIND_COUNT };

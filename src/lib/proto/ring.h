@@ -46,7 +46,7 @@ struct ring_shm {
 	_Atomic uint64_t lost_entries, lost_bytes;
 };
 
-enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3, RING_DNS = 4 };
+enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3, RING_DNS = 4, RING_ALERT = 5 };
 
 /* Host byte order: both sides run on the same machine. */
 struct ring_entry {
@@ -135,6 +135,21 @@ struct ring_dns {
 		uint8_t family, pad[3];
 		uint8_t addr[16];
 	} answers[DNS_ANSWERS_MAX];
+};
+
+/* Payload of RING_ALERT: what the inline engine said about a conversation. src
+ * sent the packet that it is about. */
+#define RING_ALERT_TEXT 160
+struct ring_alert {
+	uint64_t flow; /* 0: over, or never known */
+	uint64_t time; /* ns, realtime, by the engine */
+	uint32_t gid, signature, rev, severity;
+	uint8_t family, proto;
+	uint8_t blocked; /* 1: it kept the packet */
+	uint8_t pad;
+	uint16_t src_port, dst_port;
+	uint8_t src[16], dst[16];
+	char text[RING_ALERT_TEXT], category[64]; /* as text; ends with NUL */
 };
 
 /* Creates a sealed (fixed-size) memfd with an empty ring. size: power of two,

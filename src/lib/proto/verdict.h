@@ -88,7 +88,9 @@ enum verdict {
 	X(ENGINE_UNKNOWN, "engine-unknown", "came from the inline engine, which never got it")                         \
 	X(HELD, "held", "the machine is paused: its connections are kept alive")                                       \
 	X(PLAYED, "played", "from the one that plays a destination, to the honeypot")                                  \
-	X(QUEUED, "queued", "waits for its turn: bandwidth, or a datagram's other fragments")
+	X(QUEUED, "queued", "waits for its turn: bandwidth, or a datagram's other fragments")                          \
+	X(ENGINE_BUSY, "engine-busy", "too many frames wait for the inline engine already")                            \
+	X(ENGINE_COPY, "engine-copy", "the way back of a copy that a passive engine got")
 
 enum reason {
 #define X(id, name, text) REASON_##id,

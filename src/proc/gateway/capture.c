@@ -31,6 +31,10 @@ uint8_t capture(struct gateway *g, const struct frame *f)
 	if (f->reason == REASON_MALFORMED)
 		return REASON_NONE;
 #endif
+#ifdef MUTANT_ENGINE_UNCAPTURED
+	if (port_is_engine(p))
+		return REASON_NONE;
+#endif
 	uint8_t lost = ring_stopped(&p->ring) ? REASON_EVIDENCE_DOWN : REASON_NONE;
 	struct ring_frame *r = NULL;
 	if (!lost) {

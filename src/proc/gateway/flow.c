@@ -284,7 +284,8 @@ static void follow_tcp(struct flow_table *t, struct frame *f)
 void flow_account(struct gateway *g, struct frame *f)
 {
 	struct flow *fl = f->flow;
-	if (!fl)
+	/* What comes out of the engine was counted when it went in. */
+	if (!fl || port_is_engine(f->in))
 		return;
 	if (f->verdict > fl->verdict || fl->reason == REASON_NONE) {
 		fl->verdict = f->verdict;

@@ -49,7 +49,7 @@ static bool reaches(const struct gateway *g, const struct frame *f, const struct
 		return false;
 	if (f->reason == REASON_RESOLUTION)
 		return true;
-	return port_is_uplink(f->in) && !pol->inbound_deny;
+	return port_is_uplink(f->in) && !pol->inbound_deny && engine_lets_flood(pol);
 }
 
 void forward(struct gateway *g, struct frame *f)
@@ -62,6 +62,8 @@ void forward(struct gateway *g, struct frame *f)
 		return;
 	}
 	s->forwarded++;
+	if (f->copy)
+		send_to(f->copy, f);
 	if (!f->flood) {
 		send_to(f->out, f);
 		return;

@@ -103,10 +103,15 @@ struct frame {
 	bool flood;
 	bool multicast;
 
+	/* inspect */
+	struct port *beyond; /* out is the engine's port: where it goes when it comes back */
+	struct port *copy;   /* the engine's port, which gets it besides */
+
 	/* the judgement */
 	uint8_t verdict, reason;
 	uint16_t rule;    /* that decided: index into the policy's pool; RULE_NONE */
 	struct edit edit; /* what the copy that is sent has otherwise; sent as it came if nothing */
+	struct edit later; /* the same, once the engine has given it back */
 
 	struct slice answer; /* what the gateway says itself to the sender, at f->in; n 0 = nothing */
 };

@@ -37,12 +37,16 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	p->stats.bytes_in += wirelen;
 
 	decode(&f);
-	guard(g, &f);
-	flow_find(g, &f);
-	dns_find(g, &f);
-	tcp_judge(g, &f);
-	control(g, &f);
-	inspect(g, &f);
+	if (port_is_engine(p)) {
+		engine_return(g, &f);
+	} else {
+		guard(g, &f);
+		flow_find(g, &f);
+		dns_find(g, &f);
+		tcp_judge(g, &f);
+		control(g, &f);
+		inspect(g, &f);
+	}
 #ifdef MUTANT_FORWARD_BEFORE_CAPTURE
 	forward(g, &f);
 	capture(g, &f);
@@ -55,6 +59,7 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 #else
 	(void)lost;
 #endif
+	engine_owe(g, &f);
 	forward(g, &f);
 #endif
 
@@ -91,6 +96,7 @@ void gateway_tick(struct gateway *g, uint64_t now)
 #endif
 	flow_expire(g, now, 4096);
 	frag_expire(g, now);
+	engine_expire(g, now);
 	denied_flush(g, now, false);
 	for (unsigned i = 0; i < PORTS_MAX; i++)
 		if (g->ports[i].used)
@@ -134,7 +140,8 @@ static void index_rebuild(struct gateway *g)
 	g->any_frozen = g->frozen;
 	for (uint16_t i = 0; i < PORTS_MAX; i++) {
 		const struct port *p = &g->ports[i];
-		if (!p->used)
+		/* Nobody else gets what goes to all. */
+		if (!p->used || !(port_is_honeypot(p) || port_is_uplink(p)))
 			continue;
 		g->net_ports[p->conf.net][g->net_count[p->conf.net]++] = i;
 		if (!port_is_honeypot(p))
@@ -293,6 +300,8 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 		return err_set(e, -ENOENT, "there is no port %u", port);
 	flow_end_all(g, p, true);
 	denied_flush_port(g, p);
+	if (port_is_engine(p))
+		engine_forget(g);
 	capture_note(g, p, ev_monotonic());
 	ring_writer_close(&p->ring);
 	if (p->fd >= 0)
@@ -347,7 +356,8 @@ struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 	else if (!flow_table_init(&g->flows, o && o->flows ? o->flows : FLOWS,
 				  o && o->flows_per_honeypot ? o->flows_per_honeypot : FLOWS_PER_HONEYPOT,
 				  o ? o->hash_key : NULL, e) &&
-		 !frag_table_init(&g->frags, e) && !denied_init(&g->denied, e) && !dns_init(&g->dns, e))
+		 !frag_table_init(&g->frags, e) && !denied_init(&g->denied, e) && !dns_init(&g->dns, e) &&
+		 !engine_init(&g->engine, o ? o->hash_key : NULL, e))
 		return g;
 	gateway_free(g);
 	return NULL;
@@ -361,6 +371,7 @@ void gateway_free(struct gateway *g)
 		if (g->ports[i].used)
 			gateway_port_del(g, i, NULL);
 	dns_free(&g->dns);
+	engine_free(&g->engine);
 	denied_free(&g->denied);
 	frag_table_free(&g->frags);
 	flow_table_free(&g->flows);

@@ -6,6 +6,7 @@
 #include "base/slice.h"
 #include "proc/gateway/denied.h"
 #include "proc/gateway/dns.h"
+#include "proc/gateway/engine.h"
 #include "proc/gateway/flow.h"
 #include "proc/gateway/frag.h"
 #include "proc/gateway/hit.h"
@@ -37,6 +38,7 @@ struct gateway {
 	struct denied_table denied;
 	struct hits hits;
 	struct dns dns;
+	struct engine engine;
 	struct policies policies;
 	struct rx rx;
 	/* Ports of each network, and who has which MAC and address: rebuilt by

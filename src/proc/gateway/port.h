@@ -88,6 +88,11 @@ static inline bool port_is_uplink(const struct port *p)
 	return p->conf.role == PORT_ROLE_UPLINK;
 }
 
+static inline bool port_is_engine(const struct port *p)
+{
+	return p->conf.role == PORT_ROLE_ENGINE;
+}
+
 /* NULL for an unknown kind. */
 const struct port_ops *port_ops_of(unsigned kind);
 /* Sends into p->sink. */

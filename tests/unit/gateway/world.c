@@ -105,6 +105,10 @@ static void take(struct world *w, uint16_t port, const struct ring_entry *h, con
 		w->dns_name[w->dns.name] = 0;
 		CHECK(n == sizeof(w->dns) + w->dns.name);
 		w->ndns++;
+	} else if (h->kind == RING_ALERT) {
+		CHECK(n == sizeof(w->alert));
+		memcpy(&w->alert, payload, sizeof(w->alert));
+		w->alerts++;
 	} else {
 		CHECK(false); /* no such kind */
 	}
@@ -347,7 +351,9 @@ void world_port(struct world *w, uint16_t id, uint16_t net, const char *name, co
 	struct err e = { 0 };
 	struct gw_port c = { .port = id,
 			     .net = net,
-			     .role = id >= MODEL_HONEYPOTS ? PORT_ROLE_UPLINK : PORT_ROLE_HONEYPOT };
+			     .role = id >= PORT_ENGINE(0)    ? PORT_ROLE_ENGINE
+				     : id >= MODEL_HONEYPOTS ? PORT_ROLE_UPLINK
+							     : PORT_ROLE_HONEYPOT };
 	int fd = ring_create(ring, &e), wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(fd >= 0 && wake >= 0);
 	snprintf(c.name, sizeof(c.name), "%s", name);

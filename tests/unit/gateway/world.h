@@ -49,7 +49,8 @@ struct world {
 	/* since the beginning */
 	uint64_t forwarded, captured, noted;
 	uint64_t by_reason[REASON_COUNT], to[PORTS_MAX];
-	unsigned nflows, ndns;
+	unsigned nflows, ndns, alerts;
+	struct ring_alert alert; /* the last one */
 	struct ring_dns dns; /* the last one */
 	char dns_name[256];
 	struct world_flow flows[4096];
