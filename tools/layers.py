@@ -21,7 +21,8 @@ LIB = {
 CALLS = [
     ("proc/gateway", re.compile(r"(->|\.)send\s*\("), {"forward.c"}),
     ("proc/gateway", re.compile(r"(?<![\w.>])forward\s*\((?!struct)"), {"gateway.c"}),
-    ("proc/gateway", re.compile(r"(?<![\w.>])(send|sendto|sendmsg|sendmmsg|write|writev|pwrite|splice)\s*\("), {"port.c"}),
+    ("proc/gateway", re.compile(r"(?<![\w.>])(send|sendto|sendmsg|sendmmsg|write|writev|pwrite|splice)\s*\("), {"port.c", "port_packet.c"}),
+    ("proc/gateway", re.compile(r"(->|\.)(queue|flush)\s*\("), {"forward.c"}),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

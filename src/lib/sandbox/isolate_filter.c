@@ -111,6 +111,7 @@ static const struct seccomp_rule gateway_rules[] = {
 	ALLOW(sendmmsg),
 	ALLOW_IF(setsockopt, ARG_IS(1, SOL_SOCKET)),
 	ALLOW_IF(setsockopt, ARG_IS(1, SOL_PACKET)),
+	ALLOW(getsockname), /* whether a port's interface is still there */
 	ALLOW(pread64),
 };
 

@@ -17,6 +17,39 @@ void forward_route(struct gateway *g, struct frame *f)
 		f->out = p;
 }
 
+static void flush(struct port *p)
+{
+	if (p->nqueued)
+		p->stats.by_reason[REASON_SEND_FAILED] += p->ops->flush(p);
+}
+
+/* Not before what the port has collected, and collected only if the bytes last. */
+static int emit(struct port *p, const struct frame *f, struct slice bytes)
+{
+	struct gateway *g = p->g;
+	if (!p->ops->queue)
+		return p->ops->send(p, bytes);
+	if (!f->lasting || bytes.p != f->bytes.p) {
+		flush(p);
+		return p->ops->send(p, bytes);
+	}
+	if (p->nqueued == TX_BATCH)
+		flush(p);
+	if (!p->listed)
+		g->queued[g->nqueued++] = p->conf.port;
+	p->listed = true;
+	return p->ops->queue(p, bytes);
+}
+
+void forward_flush(struct gateway *g)
+{
+	for (unsigned i = 0; i < g->nqueued; i++) {
+		flush(&g->ports[g->queued[i]]);
+		g->ports[g->queued[i]].listed = false;
+	}
+	g->nqueued = 0;
+}
+
 static void send_to(struct port *p, struct frame *f)
 {
 	struct gw_port_stats *s = &p->stats;
@@ -25,7 +58,7 @@ static void send_to(struct port *p, struct frame *f)
 	if (f->l3 == L3_IP4 && bytes.n > 22)
 		((uint8_t *)(uintptr_t)bytes.p)[22]--; /* TTL */
 #endif
-	int r = p->ops->send(p, bytes);
+	int r = emit(p, f, bytes);
 	if (r < 0) {
 		f->in->stats.by_reason[REASON_SEND_FAILED]++;
 		return;

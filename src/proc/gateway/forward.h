@@ -17,4 +17,7 @@ void forward_route(struct gateway *g, struct frame *f);
  * the gateway that sends frames (invariant 5). */
 void forward(struct gateway *g, struct frame *f);
 
+/* The end of a batch: what its ports have collected is sent. */
+void forward_flush(struct gateway *g);
+
 #endif

@@ -67,6 +67,7 @@ struct frame {
 	uint64_t came;      /* the same, on receipt; 0 = now. Earlier for fragments that waited for the others */
 	uint32_t frames;    /* > 0: a whole datagram put together from so many fragments; wirelen is the sum of theirs */
 	uint8_t check_sums; /* verify checksums */
+	bool lasting;       /* bytes stay where they are until forward_flush */
 
 	/* decode */
 	uint8_t l3; /* enum layer3 */

@@ -31,7 +31,8 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 			   .in = p,
 			   .now = now,
 			   .check_sums = port_is_honeypot(p),
-			   .rule = RULE_NONE };
+			   .rule = RULE_NONE,
+			   .lasting = g->batch };
 	g->latest = now;
 	p->stats.frames_in++;
 	p->stats.bytes_in += wirelen;
@@ -78,8 +79,15 @@ bool gateway_receive(struct gateway *g, struct port *p, uint32_t events)
 	rx->n = 0;
 	rx->hangup = false;
 	p->ops->recv(p, rx, events);
+	g->batch = true;
 	for (unsigned i = 0; i < rx->n; i++)
 		gateway_frame(g, p, rx->frame[i].bytes, rx->frame[i].wirelen, ev_monotonic(), NULL);
+	g->batch = false;
+#ifndef MUTANT_BATCH_NOT_SENT
+	forward_flush(g);
+#endif
+	if (p->ops->release)
+		p->ops->release(p);
 	if (rx->hangup)
 		p->down = p->tell_down = true;
 	return rx->n > 0;
@@ -304,6 +312,8 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 		engine_forget(g);
 	capture_note(g, p, ev_monotonic());
 	ring_writer_close(&p->ring);
+	if (p->ops->close)
+		p->ops->close(p);
 	if (p->fd >= 0)
 		close(p->fd);
 	if (p->wakefd >= 0)

@@ -41,6 +41,8 @@ struct gateway {
 	struct engine engine;
 	struct policies policies;
 	struct rx rx;
+	bool batch;                          /* frames of rx are judged: their bytes stay until forward_flush */
+	uint16_t queued[PORTS_MAX], nqueued; /* ports that hold frames to be sent */
 	/* Ports of each network, and who has which MAC and address: rebuilt by
 	 * commands, never by frames. */
 	uint16_t net_ports[MODEL_NETS][MODEL_HONEYPOTS + 1];

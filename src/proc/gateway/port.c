@@ -7,19 +7,13 @@
  * descriptors that it sends are thrown away by the kernel. A read of 0 bytes is
  * either an empty message or the end; the hang-up event tells.
  *
- * TAP: one frame a read. PACKET: an AF_PACKET socket on an interface that only
- * we use; the kernel takes 802.1Q tags out of the frame, so they are put back
- * from the auxiliary data, or a tagged frame would look untagged.
+ * TAP: one frame a read. PACKET: port_packet.c.
  */
 #include "proc/gateway/port.h"
 
 #include <errno.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,18 +46,6 @@ bool port_on_link(const struct port *p, uint8_t family, const uint8_t addr[16])
 			return true;
 	}
 	return false;
-}
-
-static uint8_t *buffer(struct rx *rx, unsigned i)
-{
-	return rx->room + (size_t)i * RX_ROOM + RX_HEADROOM;
-}
-
-static void rx_put(struct rx *rx, const uint8_t *p, size_t have, size_t wire)
-{
-	rx->frame[rx->n].bytes = slice_of(p, have);
-	rx->frame[rx->n].wirelen = (uint32_t)wire;
-	rx->n++;
 }
 
 static int socket_send(struct port *p, struct slice bytes)
@@ -105,7 +87,7 @@ static void seqpacket_recv(struct port *p, struct rx *rx, uint32_t events)
 	struct mmsghdr m[RX_BATCH];
 	struct iovec iov[RX_BATCH];
 	for (unsigned i = 0; i < RX_BATCH; i++) {
-		iov[i] = (struct iovec){ buffer(rx, i), RX_ROOM - RX_HEADROOM };
+		iov[i] = (struct iovec){ rx_buffer(rx, i), RX_ROOM - RX_HEADROOM };
 		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
 	}
 	int n = recvmmsg(p->fd, m, RX_BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
@@ -136,7 +118,7 @@ static void tap_recv(struct port *p, struct rx *rx, uint32_t events)
 {
 	(void)events;
 	while (rx->n < RX_BATCH) {
-		uint8_t *b = buffer(rx, rx->n);
+		uint8_t *b = rx_buffer(rx, rx->n);
 		ssize_t n = read(p->fd, b, RX_ROOM - RX_HEADROOM);
 		if (n < 0) {
 			/* EIO: the interface is down for now. */
@@ -156,74 +138,6 @@ static int tap_send(struct port *p, struct slice bytes)
 		n = write(p->fd, bytes.p, bytes.n);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
-}
-
-/* ---- PACKET -------------------------------------------------------------- */
-
-static int packet_open(struct port *p, struct err *e)
-{
-	int one = 1, size = SOCKET_BYTES;
-	if (setsockopt(p->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0)
-		return err_sys(e, -errno, "port %s: not an AF_PACKET socket", p->conf.name);
-	if (setsockopt(p->fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) < 0)
-		return err_sys(e, -errno, "port %s: cannot get the tags of frames", p->conf.name);
-	setsockopt(p->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
-	setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	p->max_frame = 65535 + ETH_HEAD;
-	return 0;
-}
-
-/* Puts the tag back in front of the EtherType, into the headroom. */
-static uint8_t *retag(uint8_t *b, size_t *n, const struct tpacket_auxdata *aux)
-{
-	if (!(aux->tp_status & TP_STATUS_VLAN_VALID) || *n < 12)
-		return b;
-	uint16_t tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
-	memmove(b - 4, b, 12);
-	b -= 4;
-	b[12] = (uint8_t)(tpid >> 8);
-	b[13] = (uint8_t)tpid;
-	b[14] = (uint8_t)(aux->tp_vlan_tci >> 8);
-	b[15] = (uint8_t)aux->tp_vlan_tci;
-	*n += 4;
-	return b;
-}
-
-static void packet_recv(struct port *p, struct rx *rx, uint32_t events)
-{
-	(void)events;
-	struct mmsghdr m[RX_BATCH];
-	struct iovec iov[RX_BATCH];
-	union {
-		struct cmsghdr h;
-		char buf[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
-	} ctl[RX_BATCH];
-	for (unsigned i = 0; i < RX_BATCH; i++) {
-		iov[i] = (struct iovec){ buffer(rx, i), RX_ROOM - RX_HEADROOM };
-		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i],
-						      .msg_iovlen = 1,
-						      .msg_control = ctl[i].buf,
-						      .msg_controllen = sizeof(ctl[i].buf) } };
-	}
-	int n = recvmmsg(p->fd, m, RX_BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
-	if (n < 0) {
-		/* ENETDOWN: the interface is down for now. */
-		rx->hangup = errno == EBADF || errno == ENODEV || errno == ENXIO;
-		return;
-	}
-	for (int i = 0; i < n; i++) {
-		size_t wire = m[i].msg_len, room = iov[i].iov_len, have = wire < room ? wire : room;
-		uint8_t *b = iov[i].iov_base;
-		struct cmsghdr *h = CMSG_FIRSTHDR(&m[i].msg_hdr);
-		if (h && h->cmsg_level == SOL_PACKET && h->cmsg_type == PACKET_AUXDATA) {
-			struct tpacket_auxdata aux;
-			size_t was = have;
-			memcpy(&aux, CMSG_DATA(h), sizeof(aux));
-			b = retag(b, &have, &aux);
-			wire += have - was;
-		}
-		rx_put(rx, b, have, wire);
-	}
 }
 
 /* ---- memory -------------------------------------------------------------- */
@@ -249,15 +163,19 @@ static int memory_send(struct port *p, struct slice bytes)
 	return 0;
 }
 
-const struct port_ops port_memory = { "memory", memory_open, memory_recv, memory_send };
+const struct port_ops port_memory = { "memory", .open = memory_open, .recv = memory_recv, .send = memory_send };
 
-static const struct port_ops kinds[PORT_KIND_COUNT] = {
-	[PORT_SEQPACKET] = { "seqpacket", seqpacket_open, seqpacket_recv, socket_send },
-	[PORT_TAP] = { "tap", tap_open, tap_recv, tap_send },
-	[PORT_PACKET] = { "packet", packet_open, packet_recv, socket_send },
+static const struct port_ops seqpacket = { "seqpacket", .open = seqpacket_open, .recv = seqpacket_recv,
+					   .send = socket_send };
+static const struct port_ops tap = { "tap", .open = tap_open, .recv = tap_recv, .send = tap_send };
+
+static const struct port_ops *const kinds[PORT_KIND_COUNT] = {
+	[PORT_SEQPACKET] = &seqpacket,
+	[PORT_TAP] = &tap,
+	[PORT_PACKET] = &port_packet,
 };
 
 const struct port_ops *port_ops_of(unsigned kind)
 {
-	return kind < PORT_KIND_COUNT ? &kinds[kind] : NULL;
+	return kind < PORT_KIND_COUNT ? kinds[kind] : NULL;
 }

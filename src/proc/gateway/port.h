@@ -42,6 +42,25 @@ struct port_ops {
 	void (*recv)(struct port *p, struct rx *rx, uint32_t events);
 	/* One whole frame. 0 or -errno; never blocks. Called by forward.c only. */
 	int (*send)(struct port *p, struct slice bytes);
+	/* The next four may be NULL. queue: as send, but the frame may leave as late
+	 * as flush, in the order of the calls; its bytes stay where they are until
+	 * then. send after queue flushes first. flush: what was queued leaves;
+	 * returns how many of it did not. Called by forward.c only. */
+	int (*queue)(struct port *p, struct slice bytes);
+	unsigned (*flush)(struct port *p);
+	/* The frames of the last recv have been judged, their memory is free. */
+	void (*release)(struct port *p);
+	void (*close)(struct port *p);
+};
+
+#define TX_BATCH 64u
+
+/* A port of kind PACKET: see port_packet.c. */
+struct packet_ring {
+	uint8_t *map;
+	size_t size;
+	uint32_t frames, next; /* next: the one that the kernel fills or has filled */
+	uint32_t taken;        /* of the last recv, not given back */
 };
 
 /* Control's memory of a honeypot. It stays when the port goes and comes back
@@ -73,6 +92,10 @@ struct port {
 	uint32_t flows;
 	struct history *history;
 	struct gw_port_stats stats;
+	struct packet_ring ring_rx;
+	struct slice queued[TX_BATCH];
+	unsigned nqueued;
+	bool listed; /* in gateway.queued */
 	/* memory kind, for replays and tests */
 	void (*sink)(void *arg, struct port *p, struct slice bytes);
 	void *sink_arg;
@@ -97,6 +120,21 @@ static inline bool port_is_engine(const struct port *p)
 const struct port_ops *port_ops_of(unsigned kind);
 /* Sends into p->sink. */
 extern const struct port_ops port_memory;
+/* AF_PACKET on an interface that we own. */
+extern const struct port_ops port_packet;
+
+/* Room for frame i of a batch; a frame of it that was received. */
+static inline uint8_t *rx_buffer(struct rx *rx, unsigned i)
+{
+	return rx->room + (size_t)i * RX_ROOM + RX_HEADROOM;
+}
+
+static inline void rx_put(struct rx *rx, const uint8_t *p, size_t have, size_t wire)
+{
+	rx->frame[rx->n].bytes = slice_of(p, have);
+	rx->frame[rx->n].wirelen = (uint32_t)wire;
+	rx->n++;
+}
 
 /* Is the address one of those that the port may use as its own? */
 bool port_owns_addr(const struct port *p, uint8_t family, const uint8_t addr[16]);
