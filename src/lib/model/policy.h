@@ -24,8 +24,14 @@
  *   4. rules, in the order of the file
  *   5. allow: destinations that the limits of conversations do not count
  *   6. limits of the protocol's class
- * Byte and packet budgets, bandwidth, DNS limits and freezing hold besides, for
- * each frame.
+ * The limits that narrow (per destination, per source, fan-out, concurrent) hold
+ * for what rules and classes let out, not for the allow list. Byte and packet
+ * budgets, bandwidth, DNS limits and freezing hold besides, for each frame.
+ *
+ * Fence: what a honeypot sends, answers too; the resolution of addresses alone is
+ * outside. Black: both ways. A decision holds for the whole conversation, so what
+ * a rule drops is dropped in both directions. If it is decided anew (reload, an
+ * alert) and another window would count it, it is charged to that one too.
  */
 enum limit_class { LIMIT_CLASS_TCP, LIMIT_CLASS_UDP, LIMIT_CLASS_ICMP, LIMIT_CLASS_OTHER, LIMIT_CLASS_COUNT };
 
@@ -81,7 +87,7 @@ struct when {
 enum rule_action {
 	ACTION_ALLOW,
 	ACTION_LIMIT,    /* at most rule.limit conversations, counted as rule.per says; then drop */
-	ACTION_FIRST,    /* each flow's first bytes or packets (rule.first), then drop */
+	ACTION_FIRST,    /* each flow's first bytes or packets (rule.first; both sides together), then drop */
 	ACTION_REWRITE,  /* allow, with payload bytes replaced */
 	ACTION_REFLECT,  /* to honeypot rule.target, which plays the destination */
 	ACTION_SINKHOLE, /* to a built-in service, which plays the destination */

@@ -90,7 +90,8 @@ enum verdict {
 	X(PLAYED, "played", "from the one that plays a destination, to the honeypot")                                  \
 	X(QUEUED, "queued", "waits for its turn: bandwidth, or a datagram's other fragments")                          \
 	X(ENGINE_BUSY, "engine-busy", "too many frames wait for the inline engine already")                            \
-	X(ENGINE_COPY, "engine-copy", "the way back of a copy that a passive engine got")
+	X(ENGINE_COPY, "engine-copy", "the way back of a copy that a passive engine got")                              \
+	X(LIMIT_TABLE, "limit-table-full", "no room to count one more conversation, source or destination")
 
 enum reason {
 #define X(id, name, text) REASON_##id,

@@ -353,26 +353,40 @@ static bool write_record(struct gateway *g, const struct flow *fl, uint8_t end)
 	return true;
 }
 
-bool flow_end(struct gateway *g, struct flow *fl, uint8_t end, bool force)
+static void take_out(struct gateway *g, struct flow *fl)
 {
 	struct flow_table *t = &g->flows;
 	uint32_t i = (uint32_t)(fl - t->at);
-	if (!write_record(g, fl, end) && !force)
-		return false;
 	uint32_t *at = &t->buckets[fl->hash & t->mask];
 	while (*at != i)
 		at = &t->at[*at].chain;
 	*at = fl->chain;
 	list_take(t, fl);
 	struct port *owner = gateway_port(g, fl->owner);
-	if (owner)
+	if (owner) {
 		owner->flows--;
+		owner->own -= fl->counted;
+	}
 	t->count--;
 	fl->used = 0;
 	fl->id = 0;
 	fl->chain = t->free;
 	t->free = i;
+}
+
+bool flow_end(struct gateway *g, struct flow *fl, uint8_t end, bool force)
+{
+	if (!write_record(g, fl, end) && !force)
+		return false;
+	take_out(g, fl);
 	return true;
+}
+
+void flow_cancel(struct gateway *g, struct frame *f)
+{
+	if (f->flow)
+		take_out(g, f->flow);
+	f->flow = NULL;
 }
 
 void flow_expire(struct gateway *g, uint64_t now, unsigned most)

@@ -72,15 +72,25 @@ struct flow {
 	uint8_t flags[2];
 	uint8_t verdict, reason; /* strictest so far */
 	uint8_t icmp_type, icmp_code;
-	/* What the policy of this generation decided; another generation: ask again. */
-	uint32_t generation;
-	uint16_t rule;   /* RULE_NONE: lists and classes decided */
-	uint8_t action;  /* enum rule_action */
-	uint8_t ttl[2];  /* of the first frame of each direction */
-	uint8_t engine;  /* enum engine_mode, since it began */
-	uint16_t player; /* ACTION_REFLECT, SINKHOLE: port that plays the destination */
-	uint32_t twin;   /* of a conversation that is played: the entry under the other side's tuple, and back */
-	uint32_t alert;  /* signature id that the engine raised last; 0 = none */
+	/* What control decided, and what it had asked: see decide.h. Another policy,
+	 * state, alert or minute: ask again. */
+	uint32_t generation; /* policies.serial; 0 = not yet */
+	uint16_t rule;       /* RULE_NONE: lists and classes decided */
+	uint8_t action;      /* enum rule_action */
+	uint8_t ttl[2];      /* of the first frame of each direction */
+	uint8_t engine;      /* enum engine_mode, since it began */
+	uint16_t player;     /* ACTION_REFLECT, SINKHOLE: port that plays the destination */
+	uint32_t twin;       /* of a conversation that is played: the entry under the other side's tuple, and back */
+	uint32_t alert;      /* signature id that the engine raised last; 0 = none */
+	uint32_t asked_alert, asked_minute;
+	uint8_t asked_established;
+	uint8_t as_twin;     /* this entry is the twin: what was decided stands in the other. Both have the same
+			      * beginner, so that dir means the same */
+	uint8_t bar[2];      /* reason for which frames of each direction are dropped; REASON_NONE = they are not */
+	uint8_t pass_reason; /* why its frames pass otherwise */
+	uint8_t counted;     /* in port.own of its owner */
+	uint8_t narrowed;    /* charged to the limits that narrow others */
+	uint64_t window;     /* what it was charged to: struct limit_key, what; 0 = nothing yet */
 };
 
 struct flow_table {
@@ -122,6 +132,14 @@ bool flow_end(struct gateway *g, struct flow *fl, uint8_t end, bool force);
 void flow_expire(struct gateway *g, uint64_t now, unsigned most);
 /* Ends all flows of a port (NULL: all). Returns how many records found no room. */
 uint32_t flow_end_all(struct gateway *g, const struct port *p, bool force);
+
+/* The entry that holds what was decided. */
+static inline struct flow *flow_main(const struct flow_table *t, struct flow *fl)
+{
+	return fl->as_twin ? &t->at[fl->twin] : fl;
+}
+/* Takes back what flow_begin did with this frame: it never was. */
+void flow_cancel(struct gateway *g, struct frame *f);
 
 struct window_sum *flow_sum(struct flow_table *t, const struct flow *fl);
 

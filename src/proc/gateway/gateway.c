@@ -260,6 +260,7 @@ static void take_history(struct gateway *g, struct port *p)
 	if (h->name[0])
 		policies_forget(&g->policies, p->conf.port);
 	uint64_t *at = g->stamps + (size_t)p->conf.port * HISTORY_WINDOWS * LIMIT_COUNT_MAX;
+	limits_forget(&g->limits, p->conf.port);
 	*h = (struct history){ 0 };
 	dns_forget(&g->dns, p->conf.port);
 	memcpy(h->name, p->conf.name, sizeof(h->name));
@@ -366,7 +367,8 @@ struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 	else if (!flow_table_init(&g->flows, o && o->flows ? o->flows : FLOWS,
 				  o && o->flows_per_honeypot ? o->flows_per_honeypot : FLOWS_PER_HONEYPOT,
 				  o ? o->hash_key : NULL, e) &&
-		 !frag_table_init(&g->frags, e) && !denied_init(&g->denied, e) && !dns_init(&g->dns, e) &&
+		 !limits_init(&g->limits, o ? o->hash_key : NULL, e) && !frag_table_init(&g->frags, e) &&
+		 !denied_init(&g->denied, e) && !dns_init(&g->dns, e) &&
 		 !engine_init(&g->engine, o ? o->hash_key : NULL, e))
 		return g;
 	gateway_free(g);
@@ -384,6 +386,7 @@ void gateway_free(struct gateway *g)
 	engine_free(&g->engine);
 	denied_free(&g->denied);
 	frag_table_free(&g->frags);
+	limits_free(&g->limits);
 	flow_table_free(&g->flows);
 	if (g->rx.room)
 		munmap(g->rx.room, (size_t)RX_BATCH * RX_ROOM);

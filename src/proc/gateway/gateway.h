@@ -10,6 +10,7 @@
 #include "proc/gateway/flow.h"
 #include "proc/gateway/frag.h"
 #include "proc/gateway/hit.h"
+#include "proc/gateway/limits.h"
 #include "proc/gateway/policy.h"
 #include "proc/gateway/port.h"
 #include "proto/proto.h"
@@ -40,6 +41,7 @@ struct gateway {
 	struct dns dns;
 	struct engine engine;
 	struct policies policies;
+	struct limits limits;
 	struct rx rx;
 	bool batch;                          /* frames of rx are judged: their bytes stay until forward_flush */
 	uint16_t queued[PORTS_MAX], nqueued; /* ports that hold frames to be sent */
@@ -50,6 +52,7 @@ struct gateway {
 	uint16_t macs[INDEX_MACS], addrs[INDEX_ADDRS];
 	bool frozen;     /* the whole honeynet */
 	bool any_frozen; /* it, or one of the ports */
+	bool any_held;   /* one of the honeypots: hold_set sets this */
 	uint64_t wall;   /* CLOCK_REALTIME minus the monotonic clock, ns */
 	uint64_t latest; /* time of the last frame, ns */
 };

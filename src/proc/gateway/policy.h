@@ -12,7 +12,9 @@
  * remembers (windows, flows) belongs to the ports and outlives the swap.
  */
 struct policy_set {
-	uint32_t generation;
+	uint32_t generation; /* the sender's number */
+	uint32_t serial;     /* ours: no two sets that were in force have the same; never 0 */
+	bool timed;          /* a rule names times */
 	bool has[MODEL_HONEYPOTS];
 	uint16_t honeypot[MODEL_HONEYPOTS]; /* index in the model of each slot: rules name these */
 	uint16_t network[MODEL_HONEYPOTS];
@@ -23,6 +25,7 @@ struct policy_set {
 struct policies {
 	struct policy_set sets[2];
 	const struct policy_set *now; /* one of sets; the other is free */
+	uint32_t serial;              /* last one given */
 	/* As read from the memfd. */
 	struct policy_pool pool;
 	struct gw_policy_entry entries[MODEL_HONEYPOTS];
@@ -30,8 +33,10 @@ struct policies {
 
 void policies_init(struct policies *p);
 
-/* Every bound of a policy that came from another process. */
-int policy_check(const struct policy *p, struct err *e);
+/* Every bound of what came from another process: nothing looks at it before. 0 or
+ * -EINVAL. pool: checked already. */
+int pool_check(const struct policy_pool *pool, struct err *e);
+int policy_check(const struct policy *p, const struct policy_pool *pool, struct err *e);
 
 /* Swaps in the complete set: a port without entry has no policy afterwards.
  * pool NULL: an empty one. */

@@ -68,6 +68,7 @@ struct packet_ring {
 struct history {
 	char name[NAME_CAP]; /* empty = fresh */
 	bool frozen;         /* nothing passes from and to it: no new port thaws it */
+	bool held;           /* its machine is paused: frames for it go to hold_judge (hold_set sets this) */
 	struct window outbound[LIMIT_CLASS_COUNT], lateral[LIMIT_CLASS_COUNT];
 	struct window asked, answered; /* ARP and ND */
 	struct window_sum sent;
@@ -90,6 +91,7 @@ struct port {
 	struct ring_writer ring;
 	uint64_t lost_frames, lost_bytes; /* not yet told in a note */
 	uint32_t flows;
+	uint32_t own; /* of them: conversations that it began itself, and that leave it */
 	struct history *history;
 	struct gw_port_stats stats;
 	struct packet_ring ring_rx;

@@ -88,6 +88,7 @@ static void what_is_refused(void **state)
 static void bounds(void **state)
 {
 	(void)state;
+	static const struct policy_pool pool;
 	static const struct limit bad[] = {
 		{ 10, 0 }, { LIMIT_COUNT_MAX + 1, 60 }, { 1, 400 * 86400u }, { 0xfffffffe, 60 }
 	};
@@ -98,15 +99,15 @@ static void bounds(void **state)
 		struct policy a = { 0 }, b = { 0 };
 		a.outbound[LIMIT_CLASS_OTHER] = bad[i];
 		b.lateral[LIMIT_CLASS_TCP] = bad[i];
-		assert_int_equal(policy_check(&a, &e), -EINVAL);
-		assert_int_equal(policy_check(&b, &e), -EINVAL);
+		assert_int_equal(policy_check(&a, &pool, &e), -EINVAL);
+		assert_int_equal(policy_check(&b, &pool, &e), -EINVAL);
 		a.outbound[LIMIT_CLASS_OTHER] = good[i];
-		assert_int_equal(policy_check(&a, &e), 0);
+		assert_int_equal(policy_check(&a, &pool, &e), 0);
 	}
-	assert_int_equal(policy_check(&(struct policy){ .inbound_deny = 2 }, &e), -EINVAL);
-	assert_int_equal(policy_check(&(struct policy){ .multicast_allow = 255 }, &e), -EINVAL);
-	assert_int_equal(policy_check(&(struct policy){ .flow.seconds = 400 * 86400u }, &e), -EINVAL);
-	assert_int_equal(policy_check(&(struct policy){ .honeypot.seconds = 400 * 86400u }, &e), -EINVAL);
+	assert_int_equal(policy_check(&(struct policy){ .inbound_deny = 2 }, &pool, &e), -EINVAL);
+	assert_int_equal(policy_check(&(struct policy){ .multicast_allow = 255 }, &pool, &e), -EINVAL);
+	assert_int_equal(policy_check(&(struct policy){ .flow.seconds = 400 * 86400u }, &pool, &e), -EINVAL);
+	assert_int_equal(policy_check(&(struct policy){ .honeypot.seconds = 400 * 86400u }, &pool, &e), -EINVAL);
 }
 
 static void forget_one(void **state)
