@@ -91,6 +91,29 @@ struct evidence_conf {
 	uint32_t pad;
 };
 
+/* What stands inline. */
+enum engine_kind {
+	ENGINE_KIND_SURICATA,
+	ENGINE_KIND_INTERFACES, /* two interfaces in a namespace of their own, where the operator's appliance runs */
+	ENGINE_KIND_COUNT
+};
+#define ENGINE_RULES 16
+#define ENGINE_VARS 16
+#define ENGINE_PATH 192
+#define ENGINE_IF_CAP 16 /* IFNAMSIZ */
+struct engine_var {
+	char name[32];   /* HTTP_PORTS, ... */
+	char value[128]; /* as Suricata writes it: [80,8080], $HOME_NET */
+};
+struct engine_conf {
+	uint32_t kind; /* enum engine_kind */
+	uint32_t nrules, nvars;
+	uint32_t pad;
+	char rules[ENGINE_RULES][ENGINE_PATH]; /* files; relative to the honeynet's file */
+	char interfaces[2][ENGINE_IF_CAP];
+	struct engine_var vars[ENGINE_VARS];
+};
+
 /* A policy that triggers can tighten to. */
 struct named_policy {
 	char name[NAME_CAP];
@@ -116,6 +139,7 @@ struct model {
 	struct named_policy policies[MODEL_POLICIES];
 	struct trigger triggers[MODEL_TRIGGERS];
 	struct notify_conf notify;
+	struct engine_conf engine;
 	struct policy_pool pool; /* what all policies above refer to */
 };
 

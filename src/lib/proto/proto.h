@@ -30,7 +30,7 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 /* X(name, payload struct or msg_empty, variable tail bytes allowed, max fds, from, to, states of the receiver) */
 #define MESSAGES(X)                                                                                                    \
 	/* cli -> super; every one is answered by any number of REP_* and one REP_END */                               \
-	X(CMD_APPLY, cmd_apply, 0, 2, CLI, SUPER, STATE_UP) /* fds: model, YAML source */                              \
+	X(CMD_APPLY, cmd_apply, 0, 3, CLI, SUPER, STATE_UP) /* fds: model, YAML source, and rules for the engine */    \
 	X(CMD_DOWN, cmd_down, 0, 0, CLI, SUPER, STATE_ANY)                                                             \
 	X(CMD_PS, cmd_ps, 0, 0, CLI, SUPER, STATE_ANY)                                                                 \
 	X(CMD_MACHINE, cmd_machine, 0, 0, CLI, SUPER, STATE_RUN)                                                       \
@@ -68,8 +68,10 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_SINK, priv_sink, 0, 0, SUPER, PRIV, STATE_UP)                                                           \
 	X(PRIV_SINK_DEL, priv_sink, 0, 0, SUPER, PRIV, STATE_ANY) /* ends its process too */                           \
 	/* A network namespace with two interfaces and the inline engine between them, in a jail;                      \
-	 * fd: the engine's own directory; answer's fds: inside port, outside port */                                  \
-	X(PRIV_ENGINE, priv_engine, 0, 4, SUPER, PRIV, STATE_UP)                                                       \
+	 * fds: its configuration, its rules, where it talks to (0, 1, 2); answer's fds: inside port, outside port,    \
+	 * where it reports (datagrams). One that is there is replaced */                                              \
+	X(PRIV_ENGINE, priv_engine, 0, 3, SUPER, PRIV, STATE_UP)                                                       \
+	X(PRIV_ENGINE_DEL, msg_empty, 0, 0, SUPER, PRIV, STATE_ANY)                                                    \
 	X(PRIV_KILL, priv_kill, 0, 0, SUPER, PRIV, STATE_ANY)                                                          \
 	X(PRIV_INSPECT, priv_inspect, 0, 0, SUPER, PRIV, STATE_ANY) /* PRIV_THREAD..., then done */                    \
 	X(PRIV_RUN, msg_empty, 0, 0, SUPER, PRIV, STATE_INIT)       /* start-up is over */                             \
@@ -119,6 +121,13 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(INTRO_WATCH, intro_watch, 0, 0, SUPER, INTROSPECT, STATE_UP) /* replaces the one before */                   \
 	X(INTRO_STATE, intro_state, 0, 0, INTROSPECT, SUPER, STATE_ANY)                                                \
 	X(INTRO_HIT, intro_hit, 0, 0, INTROSPECT, SUPER, STATE_ANY) /* what a trigger waits for */                     \
+	/* super -> inspect; each is answered by one INSPECT_DONE */                                                   \
+	X(INSPECT_PREPARE, inspect_prepare, 0, 0, SUPER, INSPECT, STATE_INIT) /* answer's fd: configuration */         \
+	X(INSPECT_START, msg_empty, 0, 2, SUPER, INSPECT, STATE_UP)           /* fds: reports, what it prints */       \
+	X(INSPECT_QUIT, msg_empty, 0, 0, SUPER, INSPECT, STATE_ANY)                                                    \
+	X(INSPECT_DONE, done, 0, 1, INSPECT, SUPER, STATE_ANY)                                                         \
+	X(INSPECT_STATE, inspect_state, 0, 0, INSPECT, SUPER, STATE_ANY)                                               \
+	X(INSPECT_ALERT, gw_alert, 0, 0, INSPECT, SUPER, STATE_ANY)                                                    \
 	/* super -> vmm; each is answered by one VMM_DONE */                                                           \
 	X(VMM_PREPARE, vmm_prepare, 0, 2, SUPER, VMM, STATE_INIT) /* fds: overlay, base */                             \
 	X(VMM_START, vmm_start, 0, 3, SUPER, VMM, STATE_UP)       /* fds: console, control, pidfd */                   \
@@ -355,7 +364,9 @@ struct priv_sink {
 	uint8_t pad[2];
 };
 struct priv_engine {
-	uint32_t slot, pad;
+	uint32_t kind; /* enum engine_kind */
+	uint32_t pad;
+	char interfaces[2][ENGINE_IF_CAP]; /* ENGINE_KIND_INTERFACES: what the two are called */
 };
 struct priv_done {
 	int32_t status;
@@ -614,6 +625,30 @@ struct notify_failed {
 	uint32_t pad;
 	char honeypot[NAME_CAP], trigger[RULE_NAME_CAP]; /* of the notice */
 	char text[160];
+};
+
+/* ---- inspect --------------------------------------------------------------- */
+
+/* The handler of the inline engine. */
+struct inspect_prepare {
+	uint32_t nhome, nvars;
+	struct addr home[MODEL_NETS * 2]; /* the networks' prefixes */
+	struct engine_var vars[ENGINE_VARS];
+};
+enum inspect_event {
+	INSPECT_EV_UP,      /* the engine has loaded its rules and looks at packets */
+	INSPECT_EV_PROBLEM, /* text: what it says of itself, its rules, ... */
+	INSPECT_EV_FIGURES,
+	INSPECT_EV_ENDED, /* it closed its output */
+	INSPECT_EV_COUNT
+};
+struct inspect_state {
+	uint32_t event;          /* enum inspect_event */
+	uint32_t loaded, failed; /* rules */
+	uint32_t pad;
+	uint64_t packets, alerts, bad; /* until now; bad: reports that could not be read */
+	char version[64];
+	char text[200];
 };
 
 /* ---- the table ---------------------------------------------------------- */
