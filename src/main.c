@@ -8,6 +8,7 @@
 #include "proc/evidence/evidence.h"
 #include "proc/gateway/gateway.h"
 #include "proc/introspect/introspect.h"
+#include "proc/notify/notify.h"
 #include "proc/priv/priv.h"
 #include "proc/super/super.h"
 #include "proc/vmm/vmm.h"
@@ -22,6 +23,7 @@ static const struct {
 } roles[] = {
 	{ "priv", priv_main },       { "super", super_main },       { "vmm", vmm_main },
 	{ "gateway", gateway_main }, { "evidence", evidence_main }, { "introspect", introspect_main },
+	{ "notify", notify_main },
 };
 
 int main(int argc, char **argv)

@@ -31,6 +31,7 @@ static const struct {
 	{ "reset", cmd_machine },
 	{ "freeze", cmd_freeze },
 	{ "thaw", cmd_freeze },
+	{ "policy apply", cmd_policy_apply },
 	{ "lab", cmd_lab },
 	{ "events", cmd_events },
 	{ "flows", cmd_flows },

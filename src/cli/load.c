@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,4 +110,27 @@ void load_print_diag(FILE *out, const char *path, const struct diag *d)
 	}
 	if (d->more)
 		fprintf(out, "%s: and %u more\n", name, d->more);
+}
+
+int load_seal_source(const struct loaded *l, struct err *e)
+{
+	int fd = memfd_create("source", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return err_sys(e, -errno, "cannot make a memfd");
+	for (size_t at = 0; at < l->n;) {
+		ssize_t w = write(fd, l->text + at, l->n - at);
+		if (w < 0) {
+			int code = -errno;
+			close(fd);
+			return err_sys(e, code, "cannot fill a memfd");
+		}
+		at += (size_t)w;
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
+		int code = -errno;
+		close(fd);
+		return err_sys(e, code, "cannot seal a memfd");
+	}
+	lseek(fd, 0, SEEK_SET);
+	return fd;
 }

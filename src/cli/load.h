@@ -19,6 +19,8 @@ struct loaded {
  * load_free in every case. */
 int load_file(const char *path, struct loaded *l, struct err *e);
 void load_free(struct loaded *l);
+/* The file's text in a sealed memfd, to be closed by the caller; -errno. */
+int load_seal_source(const struct loaded *l, struct err *e);
 
 /* "PATH:LINE:COL: what", one a line, safe for a terminal. */
 void load_print_diag(FILE *out, const char *path, const struct diag *d);

@@ -172,6 +172,38 @@ static void honeypot_row(struct table *t, const char *net, const struct rep_hone
 	table_add(t, "%s", alive(h) ? jail_text(jail, sizeof(jail), h->jail) : "-");
 }
 
+/* What triggers did, and when it ends. */
+static void reaction_lines(FILE *out, const char *name, const struct rep_honeypot *h)
+{
+	char policy[NAME_CAP + 1], safe[4 * NAME_CAP + 1];
+	if (h->frozen & FROZEN_ITSELF && h->freeze_left)
+		fprintf(out, "  %s: frozen by a trigger, for another %u s\n", name, h->freeze_left);
+	if (*FIELD(policy, h->tightened)) {
+		fprintf(out, "  %s: under policy %s instead of its own, by a trigger", name,
+			cmd_safe(safe, sizeof(safe), policy));
+		if (h->tightened_left)
+			fprintf(out, ", for another %u s\n", h->tightened_left);
+		else
+			fprintf(out, ": `skep policy apply` ends it\n");
+	}
+	if (h->state != MACHINE_PAUSED)
+		return;
+	fprintf(out, "  %s: paused, its connections are %s", name, h->held ? "kept alive" : "not kept alive");
+	if (h->pause_left)
+		fprintf(out, "; it runs on in %u s\n", h->pause_left);
+	else
+		fprintf(out, "; `skep resume` lets it run on\n");
+}
+
+static json_t *reaction_json(const struct rep_honeypot *h)
+{
+	char policy[NAME_CAP + 1];
+	bool tight = *FIELD(policy, h->tightened) != 0;
+	return json_pack("{so si sb si si}", "tightened", tight ? cmd_string(policy) : json_null(), "tightened_left",
+			 (int)h->tightened_left, "held", h->held != 0, "freeze_left", (int)h->freeze_left, "pause_left",
+			 (int)h->pause_left);
+}
+
 static int threads_table(struct cmd *c, const struct ps *ps)
 {
 	static const char *const heads[] = { "PROCESS", "COMMAND", ">PID",   ">TID",  ">UID", ">SECCOMP",
@@ -236,6 +268,7 @@ static void net_lines(const struct cmd *c, const struct ps_net *p, uint64_t now)
 		cmd_safe(sname, sizeof(sname), FIELD(name, h->name));
 		if (*FIELD(detail, h->detail))
 			fprintf(c->out, "  %s: %s\n", sname, cmd_safe(safe, sizeof(safe), detail));
+		reaction_lines(c->out, sname, h);
 		if (h->seeing == SEEING_ABSENT || h->seeing == SEEING_TAMPERED)
 			fprintf(c->out, "  %s: %s: %s\n", sname,
 				h->seeing == SEEING_ABSENT ? "it is not seen from inside"
@@ -312,13 +345,14 @@ static json_t *honeypot_json(const struct rep_honeypot *h)
 	for (size_t i = 0; i < LAYERS; i++)
 		if (h->jail & layers[i].bit)
 			json_array_append_new(jail, json_string(layers[i].name));
-	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so sb so}", "name", FIELD_JSON(h->name),
+	return json_pack("{so so so ss ss so ss si si sI sI sI so si so so sb so so}", "name", FIELD_JSON(h->name),
 			 "network", FIELD_JSON(h->network), "image", FIELD_JSON(h->image), "backend",
 			 backend_name(h->backend), "state", machine_state_name(h->state), "addresses", addrs, "mac",
 			 mac_text(h->mac, mac), "vmm_pid", h->vmm_pid, "handler_pid", h->handler_pid, "memory",
 			 (json_int_t)h->memory, "rss", (json_int_t)h->rss, "pss", (json_int_t)h->pss, "up_since",
 			 time_json(h->up_since), "restarts", (int)h->restarts, "jail", jail, "detail",
-			 FIELD_JSON(h->detail), "frozen", h->frozen != 0, "introspection", seeing_json(h));
+			 FIELD_JSON(h->detail), "frozen", h->frozen != 0, "introspection", seeing_json(h), "reaction",
+			 reaction_json(h));
 }
 
 static json_t *thread_json(const struct rep_thread *h)

@@ -13,6 +13,7 @@
 #include "cli/down.h"
 #include "cli/load.h"
 #include "cli/nets.h"
+#include "cli/notify.h"
 
 #include "base/ev.h"
 
@@ -23,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,29 +178,6 @@ static int priv_start(const char *name, int lock, struct err *e)
 
 /* ---- apply ---------------------------------------------------------------- */
 
-static int source_seal(const struct loaded *l, struct err *e)
-{
-	int fd = memfd_create("source", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return err_sys(e, -errno, "cannot make a memfd");
-	for (size_t at = 0; at < l->n;) {
-		ssize_t w = write(fd, l->text + at, l->n - at);
-		if (w < 0) {
-			int code = -errno;
-			close(fd);
-			return err_sys(e, code, "cannot fill a memfd");
-		}
-		at += (size_t)w;
-	}
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
-		int code = -errno;
-		close(fd);
-		return err_sys(e, code, "cannot seal a memfd");
-	}
-	lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
 /* super says nothing while machines boot: each has its own limit, twice. */
 static int patience(const struct model *m)
 {
@@ -218,7 +195,7 @@ static int apply(const struct cmd *c, struct cli_ctl *ctl, const struct loaded *
 	int fds[2] = { model_seal(l->model, e), -1 };
 	if (fds[0] < 0)
 		return fds[0];
-	fds[1] = source_seal(l, e);
+	fds[1] = load_seal_source(l, e);
 	int r = fds[1];
 	if (r >= 0) {
 		r = cli_ctl_send(ctl, MSG_CMD_APPLY, &req, sizeof(req), fds, 2, e);
@@ -312,6 +289,7 @@ static int up(const struct cmd *c, const struct loaded *l)
 		cmd_note(c,
 			 "honeynet %s is up (%.1f s): `skep ps %s` shows it, `skep lab %s -- CMD` plays the intruder",
 			 name, took, name, name);
+		notify_start(c, l->model);
 		return CMD_OK;
 	}
 	cmd_fail_err(c, &e, "up %s", name);

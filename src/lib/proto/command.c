@@ -197,6 +197,25 @@ const struct command command_table[] = {
 	  .max_args = -1,
 	  .kind = ARG_TARGET,
 	  .perm = PERM_OPERATE },
+	{ .name = "policy apply",
+	  .args = "FILE",
+	  .brief = "change the policies of a running honeynet",
+	  .text =
+	      "Reads FILE as skep up does, and puts its policies, triggers and notices in force. Nothing else of FILE "
+	      "may differ from what runs: if something does, nothing is changed, and the difference is named; that is "
+	      "for skep up.\n\n"
+	      "The gateway builds the new policies aside and swaps them between two frames: none passes unjudged, and "
+	      "conversations keep their counts. Those that the new policies deny stop. If anything is wrong with them "
+	      "the old ones stay. FILE is kept in the evidence.\n\n"
+	      "Honeypots that a trigger had put under another policy have their own again.\n\n"
+	      "  skep policy apply bees.yaml\n"
+	      "  skep policy apply --dry-run bees.yaml",
+	  .opts = OPTS({ 0, "policy", OPT_STRING, "NAME", "Put all honeypots under NAME, one of the file's policies" },
+		       { 0, "dry-run", OPT_FLAG, NULL, "Only say what would change" }),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_FILE,
+	  .perm = PERM_OPERATE },
 	{ .name = "lab",
 	  .args = "NAME -- CMD...",
 	  .brief = "run a command as the intruder",

@@ -26,6 +26,7 @@
 #include "proc/introspect/source.h"
 #include "proc/introspect/tamper.h"
 #include "proc/introspect/track.h"
+#include "proc/introspect/watch.h"
 #include "sandbox/isolate.h"
 
 #include <errno.h>
@@ -52,6 +53,7 @@ static struct introspect {
 	struct tamper tamper;
 	uint64_t last_task; /* of the last fact */
 	struct probe_watch probe_watch;
+	struct watches watches;
 	struct track *track;
 	struct hook_plan plan;
 	int plan_fd, ring_fd, mem_fd, pid_fd;
@@ -108,9 +110,19 @@ static void tell(void)
 		x.tell_tampered = !state(INTRO_EV_TAMPERED, x.why);
 }
 
+/* What triggers wait for. What super does not read just now waits for a tick. */
+static void tell_hits(uint64_t now)
+{
+	struct intro_hit hit;
+	while (watches_next(&x.watches, now, &hit) &&
+	       msg_send(&x.super, MSG_INTRO_HIT, 0, &hit, sizeof(hit), NULL, 0) == 0)
+		watches_told(&x.watches, now, &hit);
+}
+
 static void on_tick(void *arg, uint64_t now)
 {
 	(void)arg;
+	tell_hits(now);
 	struct intro_state s = figures(INTRO_EV_LOSS);
 	tell();
 	if (s.records != x.told.records || s.lost != x.told.lost || s.sessions != x.told.sessions)
@@ -121,6 +133,12 @@ static void on_tick(void *arg, uint64_t now)
 /* ---- records ---------------------------------------------------------------- */
 
 static void on_evidence(void *arg, uint32_t events, uint64_t now);
+
+static void on_record(void *out, const struct intro_rec *rec, size_t n)
+{
+	batch_record(out, rec, n);
+	watches_record(&x.watches, rec, n);
+}
 
 static void evidence_failed(void)
 {
@@ -221,6 +239,8 @@ static void on_fact(void *arg, const struct fact *f)
 		if (!known)
 			tell();
 	}
+	if (x.watches.pending)
+		tell_hits(x.ev.now);
 	if (x.out.blocked)
 		flush(); /* pauses the source after this fact */
 }
@@ -311,7 +331,7 @@ static int start(struct msg *m, struct err *e)
 		return err_set(e, -EPROTO, "no ring was made");
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return err_sys(e, -errno, "no random numbers");
-	x.track = track_new((enum intro_way)way, seed, batch_record, &x.out);
+	x.track = track_new((enum intro_way)way, seed, on_record, &x.out);
 	if (!x.track)
 		return err_set(e, -ENOMEM, "no memory for the tables of processes and sessions");
 	const int fds[2] = { probes ? msg_take_fd(m, 2) : x.ring_fd, msg_take_fd(m, 3) };
@@ -370,6 +390,10 @@ static void command(struct msg *m)
 		break;
 	case MSG_INTRO_START:
 		r = start(m, &e);
+		done(m->req, r, r < 0 ? e.text : "", NULL, 0);
+		break;
+	case MSG_INTRO_WATCH:
+		r = watches_set(&x.watches, MSG_BODY_AS(m, intro_watch), &e);
 		done(m->req, r, r < 0 ? e.text : "", NULL, 0);
 		break;
 	case MSG_INTRO_QUIT:
