@@ -17,7 +17,7 @@
 #include "base/ev.h"
 #include "proto/hook.h"
 #include "proto/intro.h"
-#include "proto/msg.h"
+#include "evproc.h"
 #include "proto/ring.h"
 
 #include <errno.h>
@@ -34,47 +34,12 @@
 
 enum { PORTS = 2, RING = 8 << 20 };
 
-static struct chan chan;
-static struct msg m;
+static struct evproc ev;
 
 static void die(const char *what)
 {
 	perror(what);
 	exit(1);
-}
-
-static pid_t start(const char *skep, int dirfd)
-{
-	int pair[2];
-	if (msg_pair(pair, NULL) < 0)
-		die("socketpair");
-	pid_t pid = fork();
-	if (!pid) {
-		int c = fcntl(pair[1], F_DUPFD, 10), d = fcntl(dirfd, F_DUPFD, 10);
-		dup2(c, 3);
-		dup2(d, 4);
-		close_range(5, ~0u, 0);
-		execl(skep, skep, "--role=evidence", (char *)NULL);
-		_exit(127);
-	}
-	close(pair[1]);
-	chan = (struct chan){ .fd = pair[0], .self = ROLE_SUPER, .peer = ROLE_EVIDENCE, .state = STATE_RUN };
-	return pid;
-}
-
-static void ask(uint32_t type, const void *body, size_t n, const int *fds, int nfds)
-{
-	struct err e = { 0 };
-	if (msg_send_wait(&chan, type, 1, body, n, fds, nfds, 1000) < 0)
-		die("send");
-	do {
-		if (msg_recv_wait(&chan, &m, 60000, &e) <= 0)
-			die("no answer");
-		if (m.type == MSG_EV_STATE)
-			fprintf(stderr, "%s\n", MSG_BODY_AS(&m, ev_state)->text);
-	} while (m.type != MSG_EV_DONE);
-	if (MSG_BODY_AS(&m, done)->status)
-		fprintf(stderr, "%s\n", MSG_BODY_AS(&m, done)->text);
 }
 
 static int put(struct ring_writer *w, uint16_t port, uint32_t len, uint64_t now)
@@ -146,11 +111,11 @@ static int intro(int argc, char **argv)
 	int pair[2], dirfd = mkdtemp(dir) ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, status;
 	if (dirfd < 0 || msg_pair(pair, NULL) < 0)
 		die(dir);
-	pid_t pid = start(argv[0], dirfd);
+	evproc_start(&ev, argv[0], dirfd);
 	struct ev_conf c = { .honeynet = "bench", .version = SKEP_VERSION, .conf = { .rotate_bytes = 256 << 20 } };
-	ask(MSG_EV_CONF, &c, sizeof(c), NULL, 0);
+	evproc_ask(&ev, MSG_EV_CONF, &c, sizeof(c), NULL, 0);
 	struct ev_source_add a = { .role = ROLE_INTROSPECT, .honeypot = "web" };
-	ask(MSG_EV_SOURCE, &a, sizeof(a), &pair[0], 1);
+	evproc_ask(&ev, MSG_EV_SOURCE, &a, sizeof(a), &pair[0], 1);
 	close(pair[0]);
 	struct chan out = { .fd = pair[1], .self = ROLE_INTROSPECT, .peer = ROLE_EVIDENCE, .state = STATE_RUN };
 	uint64_t begin = ev_monotonic(), end = begin + (uint64_t)(seconds * 1e9), waited = 0, bytes = 0;
@@ -172,9 +137,9 @@ static int intro(int argc, char **argv)
 	double wall = (double)(ev_monotonic() - begin) / 1e9;
 	chan_close(&out);
 	uint32_t zero = 0;
-	ask(MSG_EV_QUIT, &zero, sizeof(zero), NULL, 0);
+	evproc_ask(&ev, MSG_EV_QUIT, &zero, sizeof(zero), NULL, 0);
 	struct rusage ru;
-	wait4(pid, &status, 0, &ru);
+	wait4(ev.pid, &status, 0, &ru);
 	double cpu = (double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
 		     (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 	printf("%llu records of introspection in %.2f s: %.0f/s (%.1f MB/s), the sender waited %llu times, %.0f CPU-ns "
@@ -204,9 +169,9 @@ int main(int argc, char **argv)
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
 		die(dir);
-	pid_t pid = start(argv[1], dirfd);
+	evproc_start(&ev, argv[1], dirfd);
 	struct ev_conf c = { .honeynet = "bench", .version = SKEP_VERSION, .conf = { .rotate_bytes = 256 << 20 } };
-	ask(MSG_EV_CONF, &c, sizeof(c), NULL, 0);
+	evproc_ask(&ev, MSG_EV_CONF, &c, sizeof(c), NULL, 0);
 	struct ring_writer w[PORTS];
 	for (uint16_t i = 0; i < PORTS; i++) {
 		int fd = ring_create(RING, NULL), wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -215,7 +180,7 @@ int main(int argc, char **argv)
 		struct ev_ring r = { .port = i ? PORT_UPLINK(0) : 0, .uplink = i > 0 };
 		snprintf(r.name, sizeof(r.name), i ? "uplink-dmz" : "web");
 		snprintf(r.network, sizeof(r.network), "dmz");
-		ask(MSG_EV_RING, &r, sizeof(r), (int[]){ fd, wake }, 2);
+		evproc_ask(&ev, MSG_EV_RING, &r, sizeof(r), (int[]){ fd, wake }, 2);
 	}
 	int file = memfd_create("f", MFD_CLOEXEC);
 	if (write(file, "x", 1) != 1)
@@ -237,11 +202,11 @@ int main(int argc, char **argv)
 		}
 		if (!asked && now > next_ask) {
 			asked = now;
-			msg_send(&chan, MSG_EV_FILE, 2, &f, sizeof(f), &file, 1);
+			msg_send(&ev.chan, MSG_EV_FILE, 2, &f, sizeof(f), &file, 1);
 		}
-		if (asked && msg_recv(&chan, &m, NULL) > 0) {
-			if (m.type == MSG_EV_STATE)
-				fprintf(stderr, "%s\n", MSG_BODY_AS(&m, ev_state)->text);
+		if (asked && msg_recv(&ev.chan, &ev.msg, NULL) > 0) {
+			if (ev.msg.type == MSG_EV_STATE)
+				fprintf(stderr, "%s\n", MSG_BODY_AS(&ev.msg, ev_state)->text);
 			if (now - asked > worst)
 				worst = now - asked;
 			asked = 0;
@@ -251,13 +216,13 @@ int main(int argc, char **argv)
 		nanosleep(&t, NULL);
 	}
 	if (asked)
-		msg_recv_wait(&chan, &m, 10000, NULL);
+		msg_recv_wait(&ev.chan, &ev.msg, 10000, NULL);
 	double wall = (double)(ev_monotonic() - begin) / 1e9;
 	uint32_t zero = 0;
-	ask(MSG_EV_QUIT, &zero, sizeof(zero), NULL, 0);
+	evproc_ask(&ev, MSG_EV_QUIT, &zero, sizeof(zero), NULL, 0);
 	int status;
 	struct rusage ru;
-	wait4(pid, &status, 0, &ru);
+	wait4(ev.pid, &status, 0, &ru);
 	double cpu = (double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
 		     (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 	printf("%llu records of %u bytes in %.2f s: %.0f/s (%.1f MB/s), %llu found no room, %.0f CPU-ns each, "
