@@ -21,6 +21,8 @@ LIB = {
 CALLS = [
     ("proc/gateway", re.compile(r"(->|\.)send\s*\("), {"forward.c"}),
     ("proc/gateway", re.compile(r"(?<![\w.>])forward\s*\((?!struct)"), {"gateway.c"}),
+    ("proc/gateway", re.compile(r"(?<![\w.>])forward_late\s*\((?!struct)"), {"forward.c", "shape.c"}),
+    ("proc/gateway", re.compile(r"(?<![\w.>])capture_made\s*\((?!struct)"), {"forward.c"}),
     ("proc/gateway", re.compile(r"(?<![\w.>])(send|sendto|sendmsg|sendmmsg|write|writev|pwrite|splice)\s*\("), {"port.c", "port_packet.c"}),
     ("proc/gateway", re.compile(r"(->|\.)(queue|flush)\s*\("), {"forward.c"}),
 ]

@@ -52,6 +52,7 @@ static int put(struct ring_writer *w, uint16_t port, uint32_t len, uint64_t now)
 				.dir = FRAME_IN,
 				.reason = REASON_OUTBOUND,
 				.out_port = PORT_UPLINK(0),
+				.rule = RULE_NONE,
 				.flow = 7400000000000000ull };
 	memcpy(p, &f, sizeof(f));
 	memset(p + sizeof(f), 0x5a, len);

@@ -3,6 +3,7 @@
 #define SKEP_PROTO_RING_H
 
 #include "base/err.h"
+#include "model/policy.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -46,7 +47,7 @@ struct ring_shm {
 	_Atomic uint64_t lost_entries, lost_bytes;
 };
 
-enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3, RING_DNS = 4, RING_ALERT = 5 };
+enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3, RING_DNS = 4, RING_ALERT = 5, RING_RULE = 6 };
 
 /* Host byte order: both sides run on the same machine. */
 struct ring_entry {
@@ -91,7 +92,10 @@ struct ring_flow {
 	uint8_t end;                                 /* enum flow_end */
 	uint8_t verdict, reason;                     /* of the strictest judgement that a frame of it met */
 	uint8_t tcp_flags_ts, tcp_flags_tc;
-	uint8_t src[16], dst[16]; /* IPv4 in the first four bytes */
+	uint16_t rule;                       /* that decided: told by a RING_RULE before; RULE_NONE */
+	uint16_t player;                     /* port that played the destination; RING_NO_PORT */
+	uint16_t player_sport, player_dport; /* the conversation's ports as the player saw them; ICMP: 0 */
+	uint8_t src[16], dst[16];            /* IPv4 in the first four bytes */
 };
 
 enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED, FLOW_STATE_COUNT };
@@ -110,6 +114,15 @@ enum flow_end {
  * ring was full, since the last note. */
 struct ring_note {
 	uint64_t lost_frames, lost_bytes;
+};
+
+/* Payload of RING_RULE: what a rule's number stands for from now on in this
+ * port's entries. Written before the first entry that has the number. */
+struct ring_rule {
+	uint32_t generation; /* of the policy */
+	uint16_t rule;       /* index, below POOL_RULES */
+	uint16_t pad;
+	char name[RULE_NAME_CAP]; /* ended by NUL */
 };
 
 /* Payload of RING_DNS: one question or answer as the gateway understood it,

@@ -101,11 +101,17 @@ static int take_frame(struct evidence *e, struct port *p, const struct ring_entr
 	struct ring_frame f;
 	struct slice data;
 	if (!slice_get(&s, &f, sizeof(f)) || f.verdict >= VERDICT_COUNT || f.reason >= REASON_COUNT ||
-	    (f.dir != FRAME_IN && f.dir != FRAME_OUT) || !slice_take(&s, f.caplen, &data))
+	    (f.dir != FRAME_IN && f.dir != FRAME_OUT) || (f.rule != RULE_NONE && f.rule >= POOL_RULES) ||
+	    !slice_take(&s, f.caplen, &data))
 		return tampered(e, p, "frame");
-	p->counts.frames++;
-	p->counts.bytes += f.wirelen;
-	p->counts.by[f.verdict][f.reason]++;
+	if (f.dir == FRAME_IN) {
+		p->counts.frames++;
+		p->counts.bytes += f.wirelen;
+		p->counts.by[f.verdict][f.reason]++;
+	} else {
+		p->counts.made++;
+		p->counts.made_bytes += f.wirelen;
+	}
 	e->frames++;
 	return output_frame(e, p, h, &f, data.p);
 }
@@ -114,9 +120,36 @@ static int take_flow(struct evidence *e, struct port *p, const struct ring_entry
 {
 	struct ring_flow f;
 	if (!slice_get(&s, &f, sizeof(f)) || (f.family != 4 && f.family != 6) || f.verdict >= VERDICT_COUNT ||
-	    f.reason >= REASON_COUNT || f.state >= FLOW_STATE_COUNT || f.end >= FLOW_END_COUNT)
+	    f.reason >= REASON_COUNT || f.state >= FLOW_STATE_COUNT || f.end >= FLOW_END_COUNT ||
+	    (f.rule != RULE_NONE && f.rule >= POOL_RULES) || (f.player != RING_NO_PORT && f.player >= PORTS_MAX))
 		return tampered(e, p, "flow");
-	return output_flow(e, h, &f);
+	return output_flow(e, p, h, &f);
+}
+
+const char *port_rule(const struct port *p, uint16_t rule)
+{
+	return p->rules && rule < POOL_RULES ? p->rules[rule] : "";
+}
+
+/* A name stands between blanks in a packet's comment: whatever else it may hold
+ * becomes a '_'. */
+static int take_rule(struct evidence *e, struct port *p, struct slice s)
+{
+	struct ring_rule r;
+#ifdef MUTANT_EVIDENCE_RULE_UNCHECKED
+	if (!slice_get(&s, &r, sizeof(r)))
+		return tampered(e, p, "rule");
+#else
+	if (!slice_get(&s, &r, sizeof(r)) || r.rule >= POOL_RULES || !r.name[0] || !memchr(r.name, 0, sizeof(r.name)))
+		return tampered(e, p, "rule");
+#endif
+	if (!p->rules && !(p->rules = calloc(POOL_RULES, sizeof(p->rules[0]))))
+		return store_fail(&e->store, -ENOMEM, "make room for the rules of", p->conf.name);
+	for (char *c = r.name; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			*c = '_';
+	memcpy(p->rules[r.rule], r.name, sizeof(r.name));
+	return 0;
 }
 
 static bool dns_ok(const struct ring_dns *d, struct slice name)
@@ -172,6 +205,8 @@ static int take(struct evidence *e, struct port *p, const struct ring_entry *h, 
 		return take_flow(e, p, h, s);
 	case RING_DNS:
 		return take_dns(e, p, h, s);
+	case RING_RULE:
+		return take_rule(e, p, s);
 	case RING_NOTE:
 		if (!slice_get(&s, &note, sizeof(note)))
 			return tampered(e, p, "note");

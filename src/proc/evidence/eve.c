@@ -186,7 +186,7 @@ static void tcp_object(struct json *j, const struct ring_flow *f)
 	json_end(j);
 }
 
-static void skep_object(const struct eve *v, struct json *j, const struct ring_flow *f)
+static void skep_object(const struct eve *v, struct json *j, const struct ring_flow *f, const char *rule)
 {
 	static const char *const ends[FLOW_END_COUNT] = { "timeout", "closed", "shutdown", "evicted", "denied" };
 	const char *src = v->port_name(v->arg, f->src_slot), *dst = v->port_name(v->arg, f->dst_slot);
@@ -204,13 +204,23 @@ static void skep_object(const struct eve *v, struct json *j, const struct ring_f
 	json_str(j, "direction", from ? (to ? "lateral" : "outbound") : to ? "inbound" : "unknown");
 	json_str(j, "verdict", verdict_name(f->verdict));
 	json_str(j, "reason", reason_name(f->reason));
+	if (rule[0])
+		json_str(j, "rule", rule);
+	const char *player = f->player == RING_NO_PORT ? NULL : v->port_name(v->arg, f->player);
+	if (player) {
+		json_str(j, "player", player);
+		if (f->player_dport) {
+			json_u64(j, "player_src_port", f->player_sport);
+			json_u64(j, "player_dest_port", f->player_dport);
+		}
+	}
 	json_u64(j, "dropped_toserver", f->dropped_toserver);
 	json_u64(j, "dropped_toclient", f->dropped_toclient);
 	json_str(j, "end", f->end < FLOW_END_COUNT ? ends[f->end] : "?");
 	json_end(j);
 }
 
-void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, uint64_t now)
+void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, const char *rule, uint64_t now)
 {
 	static const char *const states[FLOW_STATE_COUNT] = { "new", "established", "closed" };
 	/* In Suricata's words: a closed conversation leaves the table by timeout. */
@@ -250,6 +260,6 @@ void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, ui
 		json_str(j, "community_id", cid);
 	if (f->proto == IP_TCP)
 		tcp_object(j, f);
-	skep_object(v, j, f);
+	skep_object(v, j, f, rule);
 	eve_end(j);
 }

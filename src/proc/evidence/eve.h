@@ -26,7 +26,8 @@ struct eve {
 int eve_init(struct err *e);
 
 /* One line each, appended to j. now is realtime ns. */
-void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, uint64_t now);
+/* rule: name of the rule that decided, or "". */
+void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, const char *rule, uint64_t now);
 /* A question or an answer of the honeypot at this port; every value was checked. */
 void eve_dns(const struct eve *v, struct json *j, uint16_t port, const struct ring_dns *d, const char *name, size_t n,
 	     uint64_t now);

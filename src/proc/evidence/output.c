@@ -29,8 +29,12 @@ int output_port(struct evidence *e, struct port *p)
 	if (!e->packets->seg || p->file == e->packets_file)
 		return e->store.failed;
 	char text[160];
-	snprintf(text, sizeof(text), "%s of network %s in honeynet %s", p->conf.uplink ? "uplink" : "honeypot",
-		 p->conf.network, e->conf.honeynet);
+	uint16_t id = p->conf.port;
+	const char *kind = id < MODEL_HONEYPOTS  ? "honeypot"
+			   : id < PORT_SINK(0)   ? "uplink"
+			   : id < PORT_ENGINE(0) ? "sinkhole"
+						 : "inline engine";
+	snprintf(text, sizeof(text), "%s of network %s in honeynet %s", kind, p->conf.network, e->conf.honeynet);
 	struct pcapng_if i = { .name = p->conf.name,
 			       .description = text,
 			       .naddrs = p->conf.naddrs <= MODEL_ADDRS ? p->conf.naddrs : MODEL_ADDRS,
@@ -80,12 +84,17 @@ static int packets_end(struct evidence *e, uint64_t now)
 	return store_rotate(&e->store, e->packets, now);
 }
 
-static void comment(const struct evidence *e, char *out, size_t cap, const struct ring_entry *h,
+static void comment(const struct evidence *e, const struct port *p, char *out, size_t cap, const struct ring_entry *h,
 		    const struct ring_frame *f)
 {
 	int n = snprintf(out, cap, "verdict=%s reason=%s", verdict_name(f->verdict), reason_name(f->reason));
 	if (f->flow)
 		n += snprintf(out + n, cap - (size_t)n, " flow=%llu", (unsigned long long)f->flow);
+	if (f->rule != RULE_NONE) {
+		const char *name = port_rule(p, f->rule);
+		n += name[0] ? snprintf(out + n, cap - (size_t)n, " rule=%s", name)
+			     : snprintf(out + n, cap - (size_t)n, " rule=#%u", f->rule);
+	}
 	const char *to = NULL;
 	if (f->out_port == RING_MANY)
 		to = "many";
@@ -112,7 +121,7 @@ int output_frame(struct evidence *e, struct port *p, const struct ring_entry *h,
 		return e->store.failed;
 	if (output_port(e, p) < 0)
 		return e->store.failed;
-	comment(e, text, sizeof(text), h, f);
+	comment(e, p, text, sizeof(text), h, f);
 	struct pcapng_packet k = { .interface = p->ifindex,
 				   .time = h->time,
 				   .caplen = f->caplen,
@@ -154,10 +163,10 @@ int output_event(struct evidence *e, const struct json *j, uint64_t now)
 	return store_append(&e->store, e->events, j->buf, j->n);
 }
 
-int output_flow(struct evidence *e, const struct ring_entry *h, const struct ring_flow *f)
+int output_flow(struct evidence *e, const struct port *p, const struct ring_entry *h, const struct ring_flow *f)
 {
 	struct json j = output_json(e);
-	eve_flow(&e->eve, &j, f, h->time);
+	eve_flow(&e->eve, &j, f, port_rule(p, f->rule), h->time);
 	e->flows++;
 	return output_event(e, &j, e->now);
 }

@@ -17,6 +17,7 @@
 struct counts {
 	uint64_t frames, bytes;
 	uint64_t lost_frames, lost_bytes;
+	uint64_t made, made_bytes; /* frames that the gateway made itself and sent here; not in the others */
 	uint64_t by[VERDICT_COUNT][REASON_COUNT];
 };
 
@@ -38,7 +39,12 @@ struct port {
 	struct counts counts;
 	bool changed; /* since the last stats event */
 	uint64_t lost_told, gaps_told;
+	/* Names of rules by their numbers, as this ring told them last; NULL: none yet. */
+	char (*rules)[RULE_NAME_CAP]; /* [POOL_RULES] */
 };
+
+/* "" if it is none, or its name was never told. */
+const char *port_rule(const struct port *p, uint16_t rule);
 
 struct console {
 	struct console *next;
@@ -107,7 +113,7 @@ struct evidence {
 int output_open(struct evidence *e, uint64_t now);
 int output_frame(struct evidence *e, struct port *p, const struct ring_entry *h, const struct ring_frame *f,
 		 const uint8_t *data);
-int output_flow(struct evidence *e, const struct ring_entry *h, const struct ring_flow *f);
+int output_flow(struct evidence *e, const struct port *p, const struct ring_entry *h, const struct ring_flow *f);
 int output_port(struct evidence *e, struct port *p); /* its interface block */
 int output_console(struct evidence *e, const char *honeypot, const struct ev_console *c, const uint8_t *p, size_t n,
 		   uint64_t now);

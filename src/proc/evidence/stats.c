@@ -13,6 +13,8 @@ static void one_port(struct json *j, const struct port *p)
 	json_u64(j, "bytes", p->counts.bytes);
 	json_u64(j, "lost_frames", p->counts.lost_frames);
 	json_u64(j, "lost_bytes", p->counts.lost_bytes);
+	json_u64(j, "made_frames", p->counts.made);
+	json_u64(j, "made_bytes", p->counts.made_bytes);
 	for (unsigned v = 0; v < VERDICT_COUNT; v++) {
 		json_obj(j, verdict_name(v));
 		for (unsigned r = 0; r < REASON_COUNT; r++)

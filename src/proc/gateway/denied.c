@@ -50,7 +50,9 @@ static void write_out(struct gateway *g, struct denied *d)
 				 .end = FLOW_END_DENIED,
 				 .verdict = VERDICT_DROP,
 				 .reason = d->reason,
-				 .tcp_flags_ts = d->flags };
+				 .tcp_flags_ts = d->flags,
+				 .rule = RULE_NONE,
+				 .player = RING_NO_PORT };
 	memcpy(r->src, d->t.saddr, 16);
 	memcpy(r->dst, d->t.daddr, 16);
 	ring_publish(&p->ring);

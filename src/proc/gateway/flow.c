@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/gateway/flow.h"
 
+#include "proc/gateway/capture.h"
 #include "proc/gateway/decode.h"
 #include "proc/gateway/gateway.h"
 
@@ -36,8 +37,9 @@ int flow_table_init(struct flow_table *t, uint32_t max, uint32_t per_honeypot, c
 	t->mask = buckets - 1;
 	t->at = map(((size_t)max + 1) * sizeof(t->at[0]));
 	t->sums = map(((size_t)max + 1) * sizeof(t->sums[0]));
+	t->macs = map(((size_t)max + 1) * sizeof(t->macs[0]));
 	t->buckets = map((size_t)buckets * sizeof(t->buckets[0]));
-	if (!t->at || !t->sums || !t->buckets) {
+	if (!t->at || !t->sums || !t->macs || !t->buckets) {
 		int r = err_sys(e, -errno, "cannot map a table of %u flows", max);
 		flow_table_free(t);
 		return r;
@@ -58,6 +60,8 @@ void flow_table_free(struct flow_table *t)
 		munmap(t->at, ((size_t)t->max + 1) * sizeof(t->at[0]));
 	if (t->sums)
 		munmap(t->sums, ((size_t)t->max + 1) * sizeof(t->sums[0]));
+	if (t->macs)
+		munmap(t->macs, ((size_t)t->max + 1) * sizeof(t->macs[0]));
 	if (t->buckets)
 		munmap(t->buckets, ((size_t)t->mask + 1) * sizeof(t->buckets[0]));
 	*t = (struct flow_table){ 0 };
@@ -66,6 +70,16 @@ void flow_table_free(struct flow_table *t)
 struct window_sum *flow_sum(struct flow_table *t, const struct flow *fl)
 {
 	return &t->sums[fl - t->at];
+}
+
+struct flow_macs *flow_macs(struct flow_table *t, const struct flow *fl)
+{
+	return &t->macs[fl - t->at];
+}
+
+uint16_t flow_net(const struct port *p)
+{
+	return (uint16_t)(p->conf.net + (p->conf.role == PORT_ROLE_SINK ? MODEL_NETS : 0));
 }
 
 static uint32_t hash_of(const struct flow_table *t, const struct flow_key *key)
@@ -160,6 +174,12 @@ static bool quoted_kind(const struct frame *f, uint8_t *kind)
 	return true;
 }
 
+static void found(struct gateway *g, struct frame *f, struct flow *fl)
+{
+	f->twin = fl->as_twin;
+	f->flow = f->twin ? &g->flows.at[fl->twin] : fl;
+}
+
 /* An error goes to the sender of the packet that it quotes, and that packet
  * must belong to a known flow. */
 static void find_related(struct gateway *g, struct frame *f)
@@ -172,11 +192,11 @@ static void find_related(struct gateway *g, struct frame *f)
 	/* A honeypot complains about what it was sent itself. */
 	if (port_is_honeypot(f->in) && !port_owns_addr(f->in, f->quoted.family, f->quoted.daddr))
 		return;
-	flow_key_of(&f->quoted, f->in->conf.net, kind, f->quoted_type, 0, f->quoted_id, &key, &from_a);
+	flow_key_of(&f->quoted, flow_net(f->in), kind, f->quoted_type, 0, f->quoted_id, &key, &from_a);
 	struct flow *fl = flow_lookup(&g->flows, &key);
 	if (!fl)
 		return;
-	f->flow = fl;
+	found(g, f, fl);
 	/* It travels against the packet that it quotes. */
 	f->dir = from_a == (bool)fl->a_began;
 }
@@ -198,15 +218,19 @@ void flow_find(struct gateway *g, struct frame *f)
 		find_related(g, f);
 		return;
 	}
-	flow_key_of(&f->t, f->in->conf.net, f->icmp_kind, f->icmp_type, f->icmp_code, f->icmp_id, &key, &from_a);
+	flow_key_of(&f->t, flow_net(f->in), f->icmp_kind, f->icmp_type, f->icmp_code, f->icmp_id, &key, &from_a);
 	struct flow *fl = flow_lookup(&g->flows, &key);
 	if (!fl)
 		return;
 	bool syn = f->t.proto == PROTO_TCP && (f->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
-	if (fl->state == FLOW_CLOSED && syn && flow_end(g, fl, FLOW_END_CLOSED, false))
-		return; /* the ports are used anew: another conversation */
-	f->flow = fl;
 	f->dir = from_a != (bool)fl->a_began;
+	found(g, f, fl);
+	if (f->flow->state == FLOW_CLOSED && syn && flow_end(g, f->flow, FLOW_END_CLOSED, false)) {
+		/* the ports are used anew: another conversation */
+		f->flow = NULL;
+		f->dir = 0;
+		f->twin = false;
+	}
 }
 
 bool flow_room(const struct gateway *g, const struct port *owner)
@@ -223,39 +247,70 @@ static uint8_t first_list(const struct frame *f)
 	return f->t.proto == PROTO_UDP ? FLOW_LIST_UDP_NEW : FLOW_LIST_OTHER;
 }
 
-struct flow *flow_begin(struct gateway *g, struct frame *f, struct port *owner, struct port *src, struct port *dst)
+/* A fresh entry in the hash; there must be room. */
+static struct flow *enter(struct flow_table *t, const struct flow_key *key, bool a_began)
 {
-	struct flow_table *t = &g->flows;
 	uint32_t i = t->free;
 	if (i)
 		t->free = t->at[i].chain;
 	else
 		i = ++t->high;
 	struct flow *fl = &t->at[i];
-	bool from_a;
-	*fl = (struct flow){ .last = f->now,
-			     .start = f->now,
-			     .id = t->next_id++,
-			     .src_slot = src ? src->conf.port : RING_NO_PORT,
-			     .dst_slot = dst ? dst->conf.port : RING_NO_PORT,
-			     .owner = owner->conf.port,
-			     .used = 1,
-			     .icmp_type = f->icmp_type,
-			     .icmp_code = f->icmp_code };
-	flow_key_of(&f->t, f->in->conf.net, f->icmp_kind, f->icmp_type, f->icmp_code, f->icmp_id, &fl->key, &from_a);
-	fl->a_began = from_a;
-	fl->hash = hash_of(t, &fl->key);
+	*fl = (struct flow){ .key = *key, .hash = hash_of(t, key), .used = 1, .a_began = a_began };
 	fl->chain = t->buckets[fl->hash & t->mask];
 	t->buckets[fl->hash & t->mask] = i;
-	list_put(t, fl, first_list(f), f->now);
 	t->count++;
+	return fl;
+}
+
+static void leave(struct flow_table *t, struct flow *fl)
+{
+	uint32_t i = (uint32_t)(fl - t->at), *at = &t->buckets[fl->hash & t->mask];
+	while (*at != i)
+		at = &t->at[*at].chain;
+	*at = fl->chain;
+	fl->used = 0;
+	fl->id = 0;
+	fl->chain = t->free;
+	t->free = i;
+	t->count--;
+}
+
+struct flow *flow_begin(struct gateway *g, struct frame *f, struct port *owner, struct port *src, struct port *dst)
+{
+	struct flow_table *t = &g->flows;
+	struct flow_key key;
+	bool from_a;
+	flow_key_of(&f->t, flow_net(f->in), f->icmp_kind, f->icmp_type, f->icmp_code, f->icmp_id, &key, &from_a);
+	struct flow *fl = enter(t, &key, from_a);
+	struct window_sum *sum = flow_sum(t, fl);
+	fl->last = fl->start = f->now;
+	fl->id = t->next_id++;
+	fl->src_slot = src ? src->conf.port : RING_NO_PORT;
+	fl->dst_slot = dst ? dst->conf.port : RING_NO_PORT;
+	fl->owner = owner->conf.port;
+	fl->icmp_type = f->icmp_type;
+	fl->icmp_code = f->icmp_code;
+	fl->rule = RULE_NONE;
+	fl->player = RING_NO_PORT;
+	list_put(t, fl, first_list(f), f->now);
 	owner->flows++;
 	/* Its window belongs to the entry's former user. */
-	if (t->sums[i].width || t->sums[i].slot || t->sums[i].packets[0])
-		t->sums[i] = (struct window_sum){ 0 };
+	if (sum->width || sum->slot || sum->packets[0])
+		*sum = (struct window_sum){ 0 };
 	f->flow = fl;
 	f->dir = 0;
 	return fl;
+}
+
+struct flow *flow_twin(struct gateway *g, struct flow *fl, const struct flow_key *key, bool from_a)
+{
+	struct flow_table *t = &g->flows;
+	struct flow *twin = enter(t, key, from_a);
+	twin->as_twin = 1;
+	twin->twin = (uint32_t)(fl - t->at);
+	fl->twin = (uint32_t)(twin - t->at);
+	return twin;
 }
 
 static void follow_tcp(struct flow_table *t, struct frame *f)
@@ -317,11 +372,16 @@ static bool write_record(struct gateway *g, const struct flow *fl, uint8_t end)
 	struct port *p = gateway_port(g, fl->owner);
 	if (!p || ring_stopped(&p->ring))
 		return true; /* nobody takes it any more */
+	const struct flow_key *k = &fl->key;
+	const struct flow *twin = fl->twin ? &g->flows.at[fl->twin] : NULL;
+	bool icmp = fl->list == FLOW_LIST_ICMP;
+	/* A rule of a policy that is gone has no number any more. */
+	uint16_t rule = fl->generation == g->policies.now->serial ? fl->rule : RULE_NONE;
+	if (!capture_rule(g, p, rule, fl->last))
+		return false;
 	struct ring_flow *r = ring_reserve(&p->ring, RING_FLOW, fl->owner, fl->last + g->wall, sizeof(*r));
 	if (!r)
 		return false;
-	const struct flow_key *k = &fl->key;
-	bool icmp = fl->list == FLOW_LIST_ICMP;
 	*r = (struct ring_flow){ .id = fl->id,
 				 .start = fl->start + g->wall,
 				 .last = fl->last + g->wall,
@@ -346,7 +406,13 @@ static bool write_record(struct gateway *g, const struct flow *fl, uint8_t end)
 				 .verdict = fl->verdict,
 				 .reason = fl->reason,
 				 .tcp_flags_ts = fl->flags[0],
-				 .tcp_flags_tc = fl->flags[1] };
+				 .tcp_flags_tc = fl->flags[1],
+				 .rule = rule,
+				 .player = fl->player };
+	if (twin && !icmp) {
+		r->player_sport = twin->a_began ? twin->key.aport : twin->key.bport;
+		r->player_dport = twin->a_began ? twin->key.bport : twin->key.aport;
+	}
 	memcpy(r->src, fl->a_began ? k->a : k->b, 16);
 	memcpy(r->dst, fl->a_began ? k->b : k->a, 16);
 	ring_publish(&p->ring);
@@ -356,22 +422,17 @@ static bool write_record(struct gateway *g, const struct flow *fl, uint8_t end)
 static void take_out(struct gateway *g, struct flow *fl)
 {
 	struct flow_table *t = &g->flows;
-	uint32_t i = (uint32_t)(fl - t->at);
-	uint32_t *at = &t->buckets[fl->hash & t->mask];
-	while (*at != i)
-		at = &t->at[*at].chain;
-	*at = fl->chain;
+#ifndef MUTANT_TWIN_LEFT
+	if (fl->twin)
+		leave(t, &t->at[fl->twin]);
+#endif
 	list_take(t, fl);
 	struct port *owner = gateway_port(g, fl->owner);
 	if (owner) {
 		owner->flows--;
 		owner->own -= fl->counted;
 	}
-	t->count--;
-	fl->used = 0;
-	fl->id = 0;
-	fl->chain = t->free;
-	t->free = i;
+	leave(t, fl);
 }
 
 bool flow_end(struct gateway *g, struct flow *fl, uint8_t end, bool force)
@@ -412,8 +473,9 @@ uint32_t flow_end_all(struct gateway *g, const struct port *p, bool force)
 	uint32_t left = 0;
 	for (uint32_t i = 1; i <= t->high; i++) {
 		struct flow *fl = &t->at[i];
-		if (!fl->used ||
-		    (p && fl->owner != p->conf.port && fl->src_slot != p->conf.port && fl->dst_slot != p->conf.port))
+		if (!fl->used || fl->as_twin ||
+		    (p && fl->owner != p->conf.port && fl->src_slot != p->conf.port && fl->dst_slot != p->conf.port &&
+		     fl->player != p->conf.port))
 			continue;
 		left += !flow_end(g, fl, FLOW_END_SHUTDOWN, force);
 	}

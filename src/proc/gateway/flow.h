@@ -22,6 +22,11 @@
  * cache a flow moves to the end at most once a second, so it may live up to a
  * second longer than its timeout says.
  *
+ * A conversation whose destination somebody else plays (play.c) has two entries:
+ * its own, and a twin under the addresses and ports that the player sees. The
+ * twin is only a second way to find the first: it is in no list, counts nothing
+ * and writes no record, and both go at once.
+ *
  * A flow ends with a record in the ring of its honeypot's port. If the ring has
  * no room the flow waits for it: no record is lost while evidence catches up.
  */
@@ -80,7 +85,7 @@ struct flow {
 	uint8_t ttl[2];      /* of the first frame of each direction */
 	uint8_t engine;      /* enum engine_mode, since it began */
 	uint16_t player;     /* ACTION_REFLECT, SINKHOLE: port that plays the destination */
-	uint32_t twin;       /* of a conversation that is played: the entry under the other side's tuple, and back */
+	uint32_t twin;       /* of a conversation that is played: the entry under the player's tuple, and back */
 	uint32_t alert;      /* signature id that the engine raised last; 0 = none */
 	uint32_t asked_alert, asked_minute;
 	uint8_t asked_established;
@@ -93,9 +98,16 @@ struct flow {
 	uint64_t window;     /* what it was charged to: struct limit_key, what; 0 = nothing yet */
 };
 
+/* Of a conversation that is played: the MACs that the two sides of the gateway
+ * see. [0]: as the beginner addressed its first frame; [1]: on the player's side. */
+struct flow_macs {
+	uint8_t from[2][6], to[2][6];
+};
+
 struct flow_table {
 	struct flow *at;          /* [max + 1] */
 	struct window_sum *sums;  /* [max + 1]: windows of flow budgets, touched only if used */
+	struct flow_macs *macs;   /* [max + 1]: the same */
 	uint32_t *buckets;        /* [mask + 1] */
 	uint32_t mask, max, high; /* high: entries ever touched */
 	uint32_t free;
@@ -117,12 +129,19 @@ void flow_key_of(const struct tuple *t, uint16_t net, uint8_t kind, uint8_t type
 		 struct flow_key *key, bool *from_a);
 struct flow *flow_lookup(const struct flow_table *t, const struct flow_key *key);
 
-/* The stage: sets f->flow and f->dir if the frame belongs to a known flow. */
+/* The network of a port in keys: a sinkhole has its own, since it sees the
+ * addresses that the honeypots see. */
+uint16_t flow_net(const struct port *p);
+/* The stage: sets f->flow and f->dir if the frame belongs to a known flow, and
+ * f->twin if it was found by what the player sees. f->flow is never a twin. */
 void flow_find(struct gateway *g, struct frame *f);
 /* Room for one more flow of this honeypot? */
 bool flow_room(const struct gateway *g, const struct port *owner);
 /* Begins a flow with frame f, from port src to dst (NULL unknown). There must be room. */
 struct flow *flow_begin(struct gateway *g, struct frame *f, struct port *owner, struct port *src, struct port *dst);
+/* Gives fl a twin under this key, which nobody has; from_a as of flow_key_of for
+ * what the beginner sends. There must be room. Returns it. */
+struct flow *flow_twin(struct gateway *g, struct flow *fl, const struct flow_key *key, bool from_a);
 /* Counts a judged frame and follows the TCP state. */
 void flow_account(struct gateway *g, struct frame *f);
 /* Ends with a record; false (and the flow lives on) if the ring has no room,
@@ -142,5 +161,6 @@ static inline struct flow *flow_main(const struct flow_table *t, struct flow *fl
 void flow_cancel(struct gateway *g, struct frame *f);
 
 struct window_sum *flow_sum(struct flow_table *t, const struct flow *fl);
+struct flow_macs *flow_macs(struct flow_table *t, const struct flow *fl);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/gateway/forward.h"
 
+#include "proc/gateway/capture.h"
 #include "proc/gateway/gateway.h"
+#include "proc/gateway/shape.h"
 
 void forward_route(struct gateway *g, struct frame *f)
 {
@@ -50,10 +52,21 @@ void forward_flush(struct gateway *g)
 	g->nqueued = 0;
 }
 
-static void send_to(struct port *p, struct frame *f)
+/* What the gateway made: never before it is recorded. */
+static bool recorded(struct gateway *g, struct port *p, const struct frame *f, struct slice bytes)
+{
+#ifdef MUTANT_COPY_UNCAPTURED
+	return true;
+#endif
+	uint8_t lost = capture_made(g, p, f, bytes);
+	if (lost)
+		f->in->stats.by_reason[lost]++;
+	return !lost;
+}
+
+static void put_out(struct port *p, const struct frame *f, struct slice bytes)
 {
 	struct gw_port_stats *s = &p->stats;
-	struct slice bytes = f->bytes;
 #ifdef MUTANT_INPLACE_MODIFY
 	if (f->l3 == L3_IP4 && bytes.n > 22)
 		((uint8_t *)(uintptr_t)bytes.p)[22]--; /* TTL */
@@ -65,6 +78,14 @@ static void send_to(struct port *p, struct frame *f)
 	}
 	s->frames_out++;
 	s->bytes_out += bytes.n;
+}
+
+static void send_to(struct gateway *g, struct port *p, const struct frame *f)
+{
+	if (!f->changed.n)
+		put_out(p, f, f->bytes);
+	else if (recorded(g, p, f, f->changed))
+		put_out(p, f, f->changed);
 }
 
 /* Whom a broadcast or multicast reaches. Between honeypots that is only the
@@ -85,26 +106,44 @@ static bool reaches(const struct gateway *g, const struct frame *f, const struct
 	return port_is_uplink(f->in) && !pol->inbound_deny && engine_lets_flood(pol);
 }
 
-void forward(struct gateway *g, struct frame *f)
+void forward_late(struct gateway *g, struct frame *f)
 {
-	struct gw_port_stats *s = &f->in->stats;
-	flow_account(g, f);
-	s->by_reason[f->reason]++;
-	if (!passes(f) || f->reason == REASON_NONE) {
-		s->dropped++;
-		return;
-	}
-	s->forwarded++;
-	if (f->copy)
-		send_to(f->copy, f);
 	if (!f->flood) {
-		send_to(f->out, f);
+		send_to(g, f->out, f);
 		return;
 	}
 	uint16_t net = f->in->conf.net;
 	for (unsigned i = 0; i < g->net_count[net]; i++) {
 		struct port *p = &g->ports[g->net_ports[net][i]];
 		if (reaches(g, f, p))
-			send_to(p, f);
+			send_to(g, p, f);
 	}
+}
+
+void forward(struct gateway *g, struct frame *f)
+{
+	struct gw_port_stats *s = &f->in->stats;
+	bool stops = dropped(f);
+#ifdef MUTANT_RESET_FORWARDS
+	if (f->verdict == VERDICT_RESET)
+		forward_late(g, f);
+#endif
+	flow_account(g, f);
+	s->by_reason[f->reason]++;
+	/* One that is played goes only where, and as, the copy says. */
+	if (stops || f->reason == REASON_NONE || (!passes(f) && !f->changed.n)) {
+		s->dropped++;
+		if (f->answer.n && recorded(g, f->in, f, f->answer))
+			put_out(f->in, f, f->answer);
+		return;
+	}
+	s->forwarded++;
+	if (f->copy)
+		put_out(f->copy, f, f->bytes);
+	if (f->wait) {
+		shape_push(g, f);
+		return;
+	}
+	shape_charge(g, f->in, f->now, f->bytes.n);
+	forward_late(g, f);
 }

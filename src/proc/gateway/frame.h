@@ -52,11 +52,13 @@ struct arp {
 #define EDIT_ADDRS 2u
 #define EDIT_PORTS 4u
 #define EDIT_PAYLOAD 8u /* replaces what rule f->rule lists */
+#define EDIT_QUOTED 16u /* of an ICMP error: the packet that it quotes went the other way, so it gets saddr and sport
+			 * as its destination, daddr and dport as its source */
 struct edit {
 	uint8_t what;
 	uint8_t smac[6], dmac[6];
 	uint8_t saddr[16], daddr[16];
-	uint16_t sport, dport;
+	uint16_t sport, dport; /* for ICMP that asks or answers: both the id */
 };
 
 struct frame {
@@ -98,6 +100,7 @@ struct frame {
 	/* flow_find */
 	struct flow *flow;
 	uint8_t dir; /* 0 = sent by the side that began the flow */
+	bool twin;   /* it has the addresses that the player of the flow sees */
 
 	/* control */
 	struct port *out; /* NULL with flood or if there is nobody */
@@ -114,7 +117,11 @@ struct frame {
 	struct edit edit; /* what the copy that is sent has otherwise; sent as it came if nothing */
 	struct edit later; /* the same, once the engine has given it back */
 
-	struct slice answer; /* what the gateway says itself to the sender, at f->in; n 0 = nothing */
+	/* edit, shape: both slices are of the gateway's own memory */
+	struct slice changed; /* the copy that is sent instead of bytes; n 0 = bytes are sent */
+	struct slice answer;  /* what the gateway says itself to the sender, at f->in; n 0 = nothing */
+	bool wait;            /* for its turn: bandwidth */
+	uint64_t flow_id;     /* of a frame that waited: the flow may be over */
 };
 
 /* The only function that may change a verdict: it gets stricter or stays, and

@@ -8,6 +8,7 @@
 #include "proc/gateway/capture.h"
 #include "proc/gateway/control.h"
 #include "proc/gateway/decode.h"
+#include "proc/gateway/edit.h"
 #include "proc/gateway/engine.h"
 #include "proc/gateway/forward.h"
 #include "proc/gateway/guard.h"
@@ -48,6 +49,8 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 		control(g, &f);
 		inspect(g, &f);
 	}
+	edit(g, &f);
+	shape(g, &f);
 #ifdef MUTANT_FORWARD_BEFORE_CAPTURE
 	forward(g, &f);
 	capture(g, &f);
@@ -55,8 +58,10 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	uint8_t lost = capture(g, &f);
 	hit_note(g, &f);
 #ifndef MUTANT_FORWARD_WHEN_FULL
-	if (lost)
+	if (lost) {
 		verdict_drop(&f, lost);
+		f.answer = slice_of(NULL, 0);
+	}
 #else
 	(void)lost;
 #endif
@@ -106,6 +111,7 @@ void gateway_tick(struct gateway *g, uint64_t now)
 	frag_expire(g, now);
 	engine_expire(g, now);
 	denied_flush(g, now, false);
+	shape_release(g, now);
 	for (unsigned i = 0; i < PORTS_MAX; i++)
 		if (g->ports[i].used)
 			capture_note(g, &g->ports[i], now);
@@ -311,6 +317,7 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 	denied_flush_port(g, p);
 	if (port_is_engine(p))
 		engine_forget(g);
+	shape_forget(g, p);
 	capture_note(g, p, ev_monotonic());
 	ring_writer_close(&p->ring);
 	if (p->ops->close)
@@ -362,14 +369,16 @@ struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 	g->wall = ev_realtime() - ev_monotonic();
 	g->stamps = map(STAMPS * sizeof(g->stamps[0]));
 	g->rx.room = map((size_t)RX_BATCH * RX_ROOM);
-	if (!g->stamps || !g->rx.room)
+	g->copy = map(2 * (size_t)EDIT_ROOM);
+	g->answer = g->copy ? g->copy + EDIT_ROOM : NULL;
+	if (!g->stamps || !g->rx.room || !g->copy)
 		err_sys(e, -errno, "cannot map the gateway's memory");
 	else if (!flow_table_init(&g->flows, o && o->flows ? o->flows : FLOWS,
 				  o && o->flows_per_honeypot ? o->flows_per_honeypot : FLOWS_PER_HONEYPOT,
 				  o ? o->hash_key : NULL, e) &&
 		 !limits_init(&g->limits, o ? o->hash_key : NULL, e) && !frag_table_init(&g->frags, e) &&
 		 !denied_init(&g->denied, e) && !dns_init(&g->dns, e) &&
-		 !engine_init(&g->engine, o ? o->hash_key : NULL, e))
+		 !engine_init(&g->engine, o ? o->hash_key : NULL, e) && !shape_init(&g->shaper, e))
 		return g;
 	gateway_free(g);
 	return NULL;
@@ -384,10 +393,13 @@ void gateway_free(struct gateway *g)
 			gateway_port_del(g, i, NULL);
 	dns_free(&g->dns);
 	engine_free(&g->engine);
+	shape_free(&g->shaper);
 	denied_free(&g->denied);
 	frag_table_free(&g->frags);
 	limits_free(&g->limits);
 	flow_table_free(&g->flows);
+	if (g->copy)
+		munmap(g->copy, 2 * (size_t)EDIT_ROOM);
 	if (g->rx.room)
 		munmap(g->rx.room, (size_t)RX_BATCH * RX_ROOM);
 	if (g->stamps)

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "proc/gateway/answer.h"
 #include "proc/gateway/denied.h"
 #include "proc/gateway/dns.h"
 #include "proc/gateway/engine.h"
@@ -13,6 +14,7 @@
 #include "proc/gateway/limits.h"
 #include "proc/gateway/policy.h"
 #include "proc/gateway/port.h"
+#include "proc/gateway/shape.h"
 #include "proto/proto.h"
 
 /*
@@ -23,6 +25,7 @@
 #define INDEX_MACS 1024u  /* power of two, > 2 * MODEL_HONEYPOTS */
 #define INDEX_ADDRS 8192u /* power of two, > 2 * MODEL_HONEYPOTS * (MODEL_ADDRS + 1) */
 #define PORT_FREE 0xffffu
+#define EDIT_ROOM (FRAME_MAX + 1)
 
 struct gateway_opts {
 	uint32_t flows;              /* 0 = 1 Mi */
@@ -45,6 +48,10 @@ struct gateway {
 	struct rx rx;
 	bool batch;                          /* frames of rx are judged: their bytes stay until forward_flush */
 	uint16_t queued[PORTS_MAX], nqueued; /* ports that hold frames to be sent */
+	uint8_t *copy, *answer; /* [EDIT_ROOM] each: what edit.c and answer.c make of the frame on its walk */
+	uint16_t answer_id;
+	struct answer_peer answer_peers[ANSWER_PEERS];
+	struct shaper shaper;
 	/* Ports of each network, and who has which MAC and address: rebuilt by
 	 * commands, never by frames. */
 	uint16_t net_ports[MODEL_NETS][MODEL_HONEYPOTS + 1];

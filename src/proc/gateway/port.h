@@ -90,6 +90,8 @@ struct port {
 	struct gateway *g;
 	struct ring_writer ring;
 	uint64_t lost_frames, lost_bytes; /* not yet told in a note */
+	uint32_t told_under;              /* policies.serial: rules whose names stand in the ring, under this policy */
+	uint64_t told[POOL_RULES / 64];
 	uint32_t flows;
 	uint32_t own; /* of them: conversations that it began itself, and that leave it */
 	struct history *history;

@@ -34,7 +34,7 @@ struct process {
 	struct ev ev;
 	struct chan super;
 	struct ev_source super_src;
-	struct ev_timer tick;
+	struct ev_timer tick, release;
 	struct msg msg;
 	int status;
 };
@@ -70,10 +70,29 @@ static void tell_hits(struct process *x, uint64_t now)
 
 static struct process *self; /* a port's event knows its port only */
 
+static void on_release(void *arg, uint64_t now);
+
+/* When the first of the frames that wait may go. */
+static void arm(struct process *x)
+{
+	uint64_t next = x->g->shaper.next;
+	if (next && next != x->release.at)
+		ev_timer_set(&x->ev, &x->release, next, on_release, x);
+}
+
+static void on_release(void *arg, uint64_t now)
+{
+	struct process *x = arg;
+	(void)now;
+	shape_release(x->g, ev_monotonic());
+	arm(x);
+}
+
 static void on_port(void *arg, uint32_t events, uint64_t now)
 {
 	struct port *p = arg;
 	gateway_receive(p->g, p, events);
+	arm(self);
 	if (p->down)
 		ev_del(&self->ev, &p->src);
 	if (p->tell_seen || p->tell_down)
@@ -86,6 +105,7 @@ static void on_tick(void *arg, uint64_t now)
 {
 	struct process *x = arg;
 	gateway_tick(x->g, now);
+	arm(x);
 	for (unsigned i = 0; i < PORTS_MAX; i++) {
 		struct port *p = &x->g->ports[i];
 		if (p->used && (p->tell_seen || p->tell_down))

@@ -188,12 +188,16 @@ static void test_flow_event(void **state)
 			       .reason = REASON_INBOUND,
 			       .tcp_flags_ts = 0x1b,
 			       .tcp_flags_tc = 0x1a,
+			       .rule = 3,
+			       .player = 0,
+			       .player_sport = 40001,
+			       .player_dport = 8080,
 			       .src = { 128, 232, 110, 120 },
 			       .dst = { 66, 35, 250, 204 } };
 	char buf[4096];
 	struct json j;
 	json_init(&j, buf, sizeof(buf));
-	eve_flow(&eve, &j, &f, 1000000003000000000ull);
+	eve_flow(&eve, &j, &f, "worms", 1000000003000000000ull);
 	assert_false(j.full);
 	static const char want[] =
 	    "{\"timestamp\":\"2001-09-09T01:46:43.000000+0000\",\"flow_id\":77,\"event_type\":\"flow\","
@@ -206,7 +210,8 @@ static void test_flow_event(void **state)
 	    "\"tcp\":{\"tcp_flags\":\"1b\",\"tcp_flags_ts\":\"1b\",\"tcp_flags_tc\":\"1a\",\"fin\":true,\"syn\":true,"
 	    "\"psh\":true,\"ack\":true},"
 	    "\"skep\":{\"honeypot\":\"web\",\"network\":\"dmz\",\"direction\":\"inbound\",\"verdict\":\"forward\","
-	    "\"reason\":\"inbound\",\"dropped_toserver\":1,\"dropped_toclient\":2,\"end\":\"closed\"}}\n";
+	    "\"reason\":\"inbound\",\"rule\":\"worms\",\"player\":\"web\",\"player_src_port\":40001,"
+	    "\"player_dest_port\":8080,\"dropped_toserver\":1,\"dropped_toclient\":2,\"end\":\"closed\"}}\n";
 	buf[j.n] = 0;
 	assert_string_equal(buf, want);
 }

@@ -190,6 +190,7 @@ static bool frame(struct gateway *g, size_t len, unsigned verdict, unsigned reas
 				.verdict = (uint8_t)verdict,
 				.reason = (uint8_t)reason,
 				.out_port = PORT_UPLINK(0),
+				.rule = RULE_NONE,
 				.flow = 7 };
 	memcpy(p, &f, sizeof(f));
 	p += sizeof(f);
@@ -229,6 +230,8 @@ static void flow(struct gateway *g)
 			       .state = FLOW_CLOSED,
 			       .end = FLOW_END_CLOSED,
 			       .reason = REASON_OUTBOUND,
+			       .rule = RULE_NONE,
+			       .player = RING_NO_PORT,
 			       .src = { 192, 0, 2, 10 },
 			       .dst = { 198, 51, 100, 1 } };
 	void *p = ring_reserve(&g->w, RING_FLOW, g->port, ev_realtime(), sizeof(f));

@@ -137,9 +137,10 @@ static void add_flow(struct json *j, uint16_t slot, uint16_t dport, uint8_t verd
 			       .end = FLOW_END_CLOSED,
 			       .verdict = verdict,
 			       .reason = reason,
+			       .player = RING_NO_PORT,
 			       .src = { 192, 0, 2, 10 },
 			       .dst = { 198, 51, 100, 7 } };
-	eve_flow(&eve, j, &f, t);
+	eve_flow(&eve, j, &f, "", t);
 }
 
 static void make_events(void)

@@ -96,6 +96,9 @@ static void take(struct world *w, uint16_t port, const struct ring_entry *h, con
 		memcpy(&f, payload, sizeof(f));
 		CHECK(n == sizeof(f) + f.caplen);
 		CHECK(f.dir == FRAME_IN || f.dir == FRAME_OUT);
+		CHECK(f.dir == FRAME_IN || f.out_port == port);
+		/* A rule has a name before it has a number. */
+		CHECK(f.rule >= w->g->policies.now->pool.nrules || w->rules[port][f.rule % 64][0]);
 		w->captured += f.dir == FRAME_IN;
 		list_put(&w->records, port, &f, payload + sizeof(f), f.caplen);
 	} else if (h->kind == RING_DNS) {
@@ -109,6 +112,12 @@ static void take(struct world *w, uint16_t port, const struct ring_entry *h, con
 		CHECK(n == sizeof(w->alert));
 		memcpy(&w->alert, payload, sizeof(w->alert));
 		w->alerts++;
+	} else if (h->kind == RING_RULE) {
+		struct ring_rule r;
+		CHECK(n == sizeof(r));
+		memcpy(&r, payload, sizeof(r));
+		CHECK(r.rule < POOL_RULES && memchr(r.name, 0, sizeof(r.name)) && r.name[0]);
+		memcpy(w->rules[port][r.rule % 64], r.name, sizeof(r.name));
 	} else {
 		CHECK(false); /* no such kind */
 	}
@@ -147,6 +156,9 @@ static bool settle(struct world *w, bool now)
 			CHECK(x->f.verdict == w->verdict && x->f.reason == w->reason);
 			CHECK(x->f.wirelen == w->n);
 			found = true;
+			/* Bandwidth: it is sent later. */
+			if (x->f.verdict <= VERDICT_REWRITE && x->f.out_port != RING_NO_PORT && !w->sent && !w->made)
+				list_put(&w->later, x->port, &x->f, x->bytes, x->n);
 		}
 		list_take(&w->records);
 	}
@@ -189,10 +201,33 @@ static bool recorded(struct world *w, struct port *p, struct slice bytes, bool *
 	return false;
 }
 
+/* Was it recorded by an earlier call, and not sent yet? */
+static bool recorded_before(struct world *w, const struct port *p, struct slice bytes)
+{
+	for (struct world_list **l = &w->later; *l; l = &(*l)->next) {
+		struct world_list *x = *l;
+		if (x->n != bytes.n || memcmp(x->bytes, bytes.p, bytes.n) || x->port == p->conf.port ||
+		    (x->f.out_port != p->conf.port && x->f.out_port != RING_MANY))
+			continue;
+		if (x->f.out_port != RING_MANY)
+			list_take(l);
+		return true;
+	}
+	return false;
+}
+
 static void sink(void *arg, struct port *p, struct slice bytes)
 {
 	struct world *w = arg;
 	bool own = false;
+	w->last_n = bytes.n;
+	memcpy(w->last, bytes.p, bytes.n);
+	if (!w->lax && recorded_before(w, p, bytes)) {
+		w->late++;
+		w->late_bytes += bytes.n;
+		w->to[p->conf.port]++;
+		return;
+	}
 	CHECK(w->lax || recorded(w, p, bytes, &own)); /* captured before it is sent */
 	w->to[p->conf.port]++;
 	if (own) {
@@ -352,6 +387,7 @@ void world_port(struct world *w, uint16_t id, uint16_t net, const char *name, co
 	struct gw_port c = { .port = id,
 			     .net = net,
 			     .role = id >= PORT_ENGINE(0)    ? PORT_ROLE_ENGINE
+				     : id >= PORT_SINK(0)    ? PORT_ROLE_SINK
 				     : id >= MODEL_HONEYPOTS ? PORT_ROLE_UPLINK
 							     : PORT_ROLE_HONEYPOT };
 	int fd = ring_create(ring, &e), wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -396,13 +432,23 @@ struct world *world_new(unsigned n, const struct gateway_opts *o)
 	return w;
 }
 
-void world_policy(struct world *w, unsigned n, const struct policy *p)
+void world_rules(struct world *w, unsigned n, const struct policy *p, const struct policy_pool *pool,
+		 uint32_t generation)
 {
 	static struct gw_policy_entry entries[MODEL_HONEYPOTS];
 	static const struct policy zero;
-	for (unsigned i = 0; i < n; i++)
-		entries[i] = (struct gw_policy_entry){ .port = (uint16_t)i, .policy = p ? *p : zero };
-	CHECK(policies_swap(&w->g->policies, NULL, entries, n, 1, NULL) == 0);
+	for (unsigned i = 0; i < n; i++) {
+		entries[i] =
+		    (struct gw_policy_entry){ .port = (uint16_t)i, .honeypot = (uint16_t)i, .policy = p ? *p : zero };
+		if (pool)
+			entries[i].policy.rules = (struct span){ 0, (uint16_t)pool->nrules };
+	}
+	CHECK(policies_swap(&w->g->policies, pool, entries, n, generation, NULL) == 0);
+}
+
+void world_policy(struct world *w, unsigned n, const struct policy *p)
+{
+	world_rules(w, n, p, NULL, 1);
 }
 
 const struct ring_flow *world_flow(const struct world *w, unsigned end)
@@ -418,6 +464,7 @@ void world_free(struct world *w)
 	w->lax = true;
 	list_free(&w->records);
 	list_free(&w->waiting);
+	list_free(&w->later);
 	free(w->talks);
 	for (uint16_t i = 0; i < PORTS_MAX; i++)
 		if (w->ports[i].open)

@@ -39,19 +39,24 @@ struct world {
 	uint16_t made_to; /* the last of them */
 	size_t made_n;
 	uint8_t made_bytes[CRAFT_MAX];
+	uint8_t last[CRAFT_MAX]; /* whatever was sent last */
+	size_t last_n;
 	const uint8_t *bytes;
 	size_t n;
 	uint16_t in;
-	struct world_list *records; /* of frames, since this one came in */
-	unsigned unchecked;         /* came in while it was lax */
-	struct world_list *waiting; /* came in and are not recorded yet */
-	struct world_talk *talks;   /* TCP numbers */
+	struct world_list *records;               /* of frames, since this one came in */
+	unsigned unchecked;                       /* came in while it was lax */
+	struct world_list *waiting;               /* came in and are not recorded yet */
+	struct world_list *later;                 /* are recorded as sent and are not sent yet: bandwidth */
+	struct world_talk *talks;                 /* TCP numbers */
+	char rules[PORTS_MAX][64][RULE_NAME_CAP]; /* names, as the rings told them; number modulo 64 */
 	/* since the beginning */
 	uint64_t forwarded, captured, noted;
+	uint64_t late, late_bytes; /* sent by a later call than the one that they came in with */
 	uint64_t by_reason[REASON_COUNT], to[PORTS_MAX];
 	unsigned nflows, ndns, alerts;
 	struct ring_alert alert; /* the last one */
-	struct ring_dns dns; /* the last one */
+	struct ring_dns dns;     /* the last one */
 	char dns_name[256];
 	struct world_flow flows[4096];
 };
@@ -68,6 +73,11 @@ void world_port(struct world *w, uint16_t id, uint16_t net, const char *name, co
 void world_port_del(struct world *w, uint16_t id);
 /* Same policy for the honeypots 0..n-1 (NULL: all zero). */
 void world_policy(struct world *w, unsigned n, const struct policy *p);
+
+/* The same with rules, all of them in each policy; honeypot i of the model is
+ * port i. */
+void world_rules(struct world *w, unsigned n, const struct policy *p, const struct policy_pool *pool,
+		 uint32_t generation);
 
 /* Puts a frame in at a port; the reason. */
 uint8_t world_frame(struct world *w, uint16_t port, const void *p, size_t n);
