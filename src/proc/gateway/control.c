@@ -273,8 +273,10 @@ static void from_uplink(struct gateway *g, struct frame *f)
 	}
 	if (is_resolution(f))
 		verdict_allow(f, REASON_RESOLUTION);
-	else if (pol && rules_listed(g->policies.now, pol->black, f->t.family, f->t.saddr))
-		verdict_drop(f, REASON_BLACKLISTED); /* also errors about other conversations, from a router */
+	else if (f->flow && f->icmp_kind != ICMP_KIND_ERROR)
+		on_flow(g, f, NULL);
+	else if (pol && rules_black(g->policies.now, f->out->conf.port, f->t.family, f->t.saddr))
+		verdict_drop(f, REASON_BLACKLISTED); /* errors come from routers on the way, too */
 	else if (f->flow)
 		on_flow(g, f, NULL);
 	else if (pol && pol->inbound_deny && f->frag_off)

@@ -36,28 +36,26 @@ static void bar_both(struct decision *d, uint8_t reason)
 	bar(d, 1, reason);
 }
 
-/* Whose policy has a say besides: the other honeypot's, if there is one. */
-static const struct policy *other_policy(struct gateway *g, const struct talk *t)
+/* The other honeypot's port, whose policy has a say besides; NULL: there is none. */
+static const struct port *other_side(struct gateway *g, const struct talk *t)
 {
 	const struct port *p = t->direction == RULE_LATERAL ? gateway_by_addr(g, -1, t->family, t->to) : NULL;
-	return p ? policy_of(&g->policies, p->conf.port) : NULL;
+	return p && policy_of(&g->policies, p->conf.port) ? p : NULL;
 }
 
-static void fence(const struct policy_set *set, const struct policy *pol, const struct policy *other,
-		  const struct talk *t, struct decision *d)
+static void fence(const struct policy_set *set, const struct port *other, const struct talk *t, struct decision *d)
 {
 	bool out = t->direction != RULE_IN;
-	if (rules_listed(set, pol->fence, t->family, out ? t->to : t->from))
+	if (rules_fenced(set, t->slot, t->family, out ? t->to : t->from))
 		bar(d, out ? 0 : 1, REASON_FENCED);
-	if (other && rules_listed(set, other->fence, t->family, t->from))
+	if (other && rules_fenced(set, other->conf.port, t->family, t->from))
 		bar(d, 1, REASON_FENCED);
 }
 
-static void black(const struct policy_set *set, const struct policy *pol, const struct policy *other,
-		  const struct talk *t, struct decision *d)
+static void black(const struct policy_set *set, const struct port *other, const struct talk *t, struct decision *d)
 {
-	if (rules_listed(set, pol->black, t->family, t->direction == RULE_IN ? t->from : t->to) ||
-	    (other && rules_listed(set, other->black, t->family, t->from)))
+	if (rules_black(set, t->slot, t->family, t->direction == RULE_IN ? t->from : t->to) ||
+	    (other && rules_black(set, other->conf.port, t->family, t->from)))
 		bar_both(d, REASON_BLACKLISTED);
 }
 
@@ -75,7 +73,7 @@ static void by_rule(const struct policy_set *set, uint16_t i, struct decision *d
 		bar_both(d, REASON_LIMIT_RULE);
 	if (r->action == ACTION_LIMIT) {
 		d->limit = r->limit;
-		d->window = rules_window(r);
+		d->window = set->lookup->window[i];
 	}
 	if (decision_plays(r->action))
 		d->window = WINDOW_PLAYED;
@@ -103,17 +101,18 @@ static void by_class(const struct policy *pol, const struct talk *t, struct deci
 static void decide(struct gateway *g, const struct talk *t, struct decision *d)
 {
 	const struct policy_set *set = g->policies.now;
-	const struct policy *pol = policy_of(&g->policies, t->slot), *other;
+	const struct policy *pol = policy_of(&g->policies, t->slot);
+	const struct port *other;
 	*d = (struct decision){ .action = ACTION_ALLOW, .rule = RULE_NONE };
 	if (!pol) {
 		bar_both(d, REASON_NO_POLICY);
 		return;
 	}
-	other = other_policy(g, t);
+	other = other_side(g, t);
 #ifndef MUTANT_FENCE_AFTER_ALLOW
-	fence(set, pol, other, t, d);
+	fence(set, other, t, d);
 #endif
-	black(set, pol, other, t, d);
+	black(set, other, t, d);
 	if (t->direction != RULE_IN && pol->roach_motel)
 		bar(d, 0, REASON_ROACH_MOTEL);
 	if (d->bar[0])
@@ -121,12 +120,12 @@ static void decide(struct gateway *g, const struct talk *t, struct decision *d)
 	uint16_t rule = rules_match(set, t, g->latest + g->wall);
 	if (rule != RULE_NONE) {
 		by_rule(set, rule, d);
-	} else if (t->direction != RULE_IN && rules_listed(set, pol->allow, t->family, t->to)) {
+	} else if (t->direction != RULE_IN && rules_allowed(set, t->slot, t->family, t->to)) {
 		d->reason = REASON_ALLOW_LIST;
 		d->window = WINDOW_ALLOW;
 	} else {
 #ifdef MUTANT_FENCE_AFTER_ALLOW
-		fence(set, pol, other, t, d);
+		fence(set, other, t, d);
 #endif
 		by_class(pol, t, d);
 	}
@@ -263,7 +262,7 @@ static void charge(struct gateway *g, const struct charges *c, struct flow *fl, 
 
 static uint32_t minute_of(const struct gateway *g, const struct frame *f)
 {
-	return g->policies.now->timed ? (uint32_t)((f->now + g->wall) / (60 * EV_SEC)) : 0;
+	return g->policies.now->lookup->timed ? (uint32_t)((f->now + g->wall) / (60 * EV_SEC)) : 0;
 }
 
 static void keep(struct gateway *g, const struct frame *f, struct flow *fl, const struct decision *d)

@@ -14,9 +14,11 @@
 
 void policies_init(struct policies *p)
 {
-	memset(p, 0, sizeof(*p));
+	memset(p->sets, 0, sizeof(p->sets));
 	p->now = &p->sets[0];
 	p->sets[0].serial = p->serial = 1;
+	p->sets[0].lookup = &p->lookups[0];
+	lookup_build(&p->lookups[0], &p->sets[0]);
 }
 
 /* ---- what came from another process ---------------------------------------- */
@@ -179,8 +181,6 @@ int policies_swap(struct policies *p, const struct policy_pool *pool, const stru
 	int r = pool_check(&next->pool, e);
 	if (r)
 		return err_prefix(e, "pool: ");
-	for (unsigned i = 0; i < next->pool.nrules; i++)
-		next->timed |= next->pool.rules[i].when.days != 0;
 	for (uint32_t i = 0; i < n; i++) {
 		uint16_t port = entries[i].port;
 		if (port >= MODEL_HONEYPOTS)
@@ -198,6 +198,9 @@ int policies_swap(struct policies *p, const struct policy_pool *pool, const stru
 		next->network[port] = entries[i].network;
 		next->has[port] = true;
 	}
+	struct lookup *lookup = &p->lookups[p->now->lookup == &p->lookups[0]];
+	lookup_build(lookup, next);
+	next->lookup = lookup;
 	next->serial = ++p->serial;
 	p->now = next;
 	return 0;

@@ -3,6 +3,7 @@
 #define SKEP_PROC_GATEWAY_POLICY_H
 
 #include "base/err.h"
+#include "proc/gateway/lookup.h"
 #include "proto/proto.h"
 
 /*
@@ -14,16 +15,17 @@
 struct policy_set {
 	uint32_t generation; /* the sender's number */
 	uint32_t serial;     /* ours: no two sets that were in force have the same; never 0 */
-	bool timed;          /* a rule names times */
 	bool has[MODEL_HONEYPOTS];
 	uint16_t honeypot[MODEL_HONEYPOTS]; /* index in the model of each slot: rules name these */
 	uint16_t network[MODEL_HONEYPOTS];
 	struct policy of[MODEL_HONEYPOTS];
 	struct policy_pool pool;
+	const struct lookup *lookup; /* what of it is compiled */
 };
 
 struct policies {
 	struct policy_set sets[2];
+	struct lookup lookups[2];
 	const struct policy_set *now; /* one of sets; the other is free */
 	uint32_t serial;              /* last one given */
 	/* As read from the memfd. */

@@ -7,8 +7,14 @@
 
 #define DAY_MINUTES 1440u
 
-bool rules_listed(const struct policy_set *set, struct span list, uint8_t family, const uint8_t addr[16])
+static bool is_listed(const struct policy_set *set, uint8_t bit, struct span list, uint8_t family,
+		      const uint8_t addr[16])
 {
+	const struct list_dimension *d = &set->lookup->lists[family == 6];
+	if (bit == LIST_NONE)
+		return false;
+	if (bit != LIST_SLOW)
+		return d->lists[lookup_interval(&d->of, lookup_address(family, addr))] >> bit & 1;
 	struct addr a = { .family = family, .plen = family == 4 ? 32 : 128 };
 	memcpy(a.b, addr, 16);
 	for (unsigned i = 0; i < list.n; i++)
@@ -17,14 +23,19 @@ bool rules_listed(const struct policy_set *set, struct span list, uint8_t family
 	return false;
 }
 
-static bool port_listed(const struct policy_set *set, struct span list, const struct talk *t, uint16_t port)
+bool rules_fenced(const struct policy_set *set, uint16_t slot, uint8_t family, const uint8_t addr[16])
 {
-	for (unsigned i = 0; i < list.n; i++) {
-		const struct port_range *r = &set->pool.ranges[list.first + i];
-		if (t->has_ports && port >= r->from && port <= r->to)
-			return true;
-	}
-	return list.n == 0;
+	return is_listed(set, set->lookup->of[slot].fence, set->of[slot].fence, family, addr);
+}
+
+bool rules_black(const struct policy_set *set, uint16_t slot, uint8_t family, const uint8_t addr[16])
+{
+	return is_listed(set, set->lookup->of[slot].black, set->of[slot].black, family, addr);
+}
+
+bool rules_allowed(const struct policy_set *set, uint16_t slot, uint8_t family, const uint8_t addr[16])
+{
+	return is_listed(set, set->lookup->of[slot].allow, set->of[slot].allow, family, addr);
 }
 
 static bool is_time(const struct when *w, uint64_t wall)
@@ -41,33 +52,35 @@ static bool is_time(const struct when *w, uint64_t wall)
 	return minute >= w->from ? w->days >> weekday & 1 : minute < w->to && (w->days >> (weekday + 6) % 7 & 1);
 }
 
-static bool has_bits(const uint8_t *bits, size_t n, unsigned bit)
+/* What is no dimension of the lookup. */
+static bool rest_matches(const struct rule *r, const struct talk *t, uint64_t wall)
 {
-	bool any = false;
-	for (size_t i = 0; i < n; i++)
-		any |= bits[i] != 0;
-	return !any || (bits[bit / 8] >> bit % 8 & 1);
-}
-
-static bool matches(const struct policy_set *set, const struct rule *r, const struct talk *t, uint64_t wall)
-{
-	return (r->directions & t->direction) && (!r->family || r->family == t->family) &&
-	       (!r->has_proto || r->proto == t->proto) &&
-	       (r->state == RULE_STATE_ANY || (r->state == RULE_STATE_ESTABLISHED) == t->established) &&
+	return (r->state == RULE_STATE_ANY || (r->state == RULE_STATE_ESTABLISHED) == t->established) &&
 	       (!r->alert || (r->alert == RULE_ALERT_ANY ? t->alert != 0 : t->alert == r->alert)) &&
-	       (!r->networks || (r->networks >> set->network[t->slot] & 1)) &&
-	       has_bits(r->honeypots, sizeof(r->honeypots), set->honeypot[t->slot]) &&
-	       port_listed(set, r->sports, t, t->from_port) && port_listed(set, r->ports, t, t->to_port) &&
-	       (!r->from.n || rules_listed(set, r->from, t->family, t->from)) &&
-	       (!r->to.n || rules_listed(set, r->to, t->family, t->to)) && is_time(&r->when, wall);
+	       is_time(&r->when, wall);
 }
 
 uint16_t rules_match(const struct policy_set *set, const struct talk *t, uint64_t wall)
 {
-	struct span rules = set->of[t->slot].rules;
-	for (unsigned i = 0; i < rules.n; i++)
-		if (matches(set, &set->pool.rules[rules.first + i], t, wall))
-			return (uint16_t)(rules.first + i);
+	const struct lookup *l = set->lookup;
+	struct span s = set->of[t->slot].rules;
+	if (!s.n)
+		return RULE_NONE;
+	unsigned v = t->family == 6;
+	const uint64_t *base = l->base[t->slot][t->direction == RULE_OUT ? 0 : t->direction == RULE_LATERAL ? 1 : 2];
+	const uint64_t *proto = l->proto[v][t->proto];
+	const uint64_t *from = l->from[v].rules[lookup_interval(&l->from[v].of, lookup_address(t->family, t->from))];
+	const uint64_t *to = l->to[v].rules[lookup_interval(&l->to[v].of, lookup_address(t->family, t->to))];
+	const uint64_t *sports = t->has_ports ? l->sports.rules[l->sports.interval[t->from_port]] : l->sports.without;
+	const uint64_t *ports = t->has_ports ? l->ports.rules[l->ports.interval[t->to_port]] : l->ports.without;
+	for (unsigned w = s.first / 64; w <= (unsigned)(s.first + s.n - 1) / 64; w++) {
+		uint64_t some = base[w] & proto[w] & from[w] & to[w] & sports[w] & ports[w];
+		for (; some; some &= some - 1) {
+			unsigned i = w * 64 + (unsigned)__builtin_ctzll(some);
+			if (rest_matches(&set->pool.rules[i], t, wall))
+				return (uint16_t)i;
+		}
+	}
 	return RULE_NONE;
 }
 

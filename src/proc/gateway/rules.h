@@ -36,7 +36,9 @@ uint16_t rules_match(const struct policy_set *set, const struct talk *t, uint64_
 /* Names the window of a rule: the same over reloads for the same name and per. */
 uint64_t rules_window(const struct rule *r);
 
-/* Does one of the prefixes hold the address? */
-bool rules_listed(const struct policy_set *set, struct span list, uint8_t family, const uint8_t addr[16]);
+/* Is the address on a list of the policy of that port, which must have one? */
+bool rules_fenced(const struct policy_set *set, uint16_t slot, uint8_t family, const uint8_t addr[16]);
+bool rules_black(const struct policy_set *set, uint16_t slot, uint8_t family, const uint8_t addr[16]);
+bool rules_allowed(const struct policy_set *set, uint16_t slot, uint8_t family, const uint8_t addr[16]);
 
 #endif
