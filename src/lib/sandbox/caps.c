@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,12 +38,37 @@ static int drop_bounding(void)
 	return 0;
 }
 
+enum {
+	LOCKED = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+		 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED
+};
+
+int caps_only(uint64_t keep, struct err *e)
+{
+	struct sets s;
+	const uint32_t half[2] = { (uint32_t)keep, (uint32_t)(keep >> 32) };
+	int r = sets_get(&s);
+	for (int i = 0; i < 2; i++)
+		s.d[i].inheritable = half[i];
+	if (!r)
+		r = sets_put(&s);
+	for (int cap = 0; !r && cap < 64 && prctl(PR_CAPBSET_READ, cap) >= 0; cap++) {
+		bool kept = keep & 1ull << cap;
+		if (kept ? prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0
+			 : prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			r = -errno;
+	}
+	if (!r && prctl(PR_SET_SECUREBITS, LOCKED, 0, 0, 0) < 0)
+		r = -errno;
+	for (int i = 0; i < 2; i++)
+		s.d[i] = (struct __user_cap_data_struct){ half[i], half[i], half[i] };
+	if (!r)
+		r = sets_put(&s);
+	return r ? err_sys(e, r, "cannot keep only some capabilities") : 0;
+}
+
 int caps_bound(int *bounded, struct err *e)
 {
-	enum {
-		LOCKED = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
-			 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED
-	};
 	int r = drop_bounding();
 	if (!r && prctl(PR_SET_SECUREBITS, LOCKED, 0, 0, 0) < 0)
 		r = -errno;

@@ -17,6 +17,11 @@
 int caps_bound(int *bounded, struct err *e);
 int caps_clear(struct err *e);
 
+/* Keeps the capabilities with these bits, in all sets, also across exec by a uid
+ * that is not 0; and no other one, for good. Needs CAP_SETPCAP, and no change of
+ * uid afterwards. */
+int caps_only(uint64_t keep, struct err *e);
+
 /* For priv's child on the way to a role: keeps CAP_SYS_ADMIN and CAP_SETPCAP
  * across setresuid and exec, so that isolate_role can make namespaces without
  * a user namespace (super). Call caps_keep before setresuid, caps_ambient

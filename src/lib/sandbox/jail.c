@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -34,8 +35,9 @@
 #define MIB (1ull << 20)
 
 static const struct jail_limits defaults[JAIL_PROFILE_COUNT] = {
-	[JAIL_PROFILE_UML] = { 16 * MIB, 0, 64ull << 30, 64, 1024 },
-	[JAIL_PROFILE_PLAIN] = { 16 * MIB, 0, 64ull << 30, 64, 16 },
+	[JAIL_PROFILE_UML] = { 16 * MIB, 0, 64ull << 30, 64, 256 * MIB, 1024 },
+	[JAIL_PROFILE_SURICATA] = { 16 * MIB, 0, 1ull << 30, 256, 4096 * MIB, 256 },
+	[JAIL_PROFILE_PLAIN] = { 16 * MIB, 0, 64ull << 30, 64, 256 * MIB, 16 },
 };
 
 static const char *base_name(const char *path)
@@ -209,6 +211,7 @@ static void fill_limits(struct jail_plan *p)
 	l->tmp_bytes = l->tmp_bytes ? l->tmp_bytes : d->tmp_bytes;
 	l->fsize = l->fsize ? l->fsize : d->fsize;
 	l->nofile = l->nofile ? l->nofile : d->nofile;
+	l->data = l->data ? l->data : d->data;
 	l->nproc = l->nproc ? l->nproc : d->nproc;
 }
 
@@ -268,6 +271,8 @@ static int check(const struct jail_spec *s, struct err *e)
 		return err_set(e, -EINVAL, "a jail needs a profile, an absolute path of a program and its arguments");
 	if (s->nfds < 0 || s->nfds > JAIL_FDS || s->nbinds < 0 || s->nbinds > JAIL_BINDS || s->ncgroups < 0)
 		return err_set(e, -EINVAL, "more than %d fds or %d files for a jail", JAIL_FDS, JAIL_BINDS);
+	if ((s->caps || s->prepare) && s->off)
+		return err_set(e, -EINVAL, "a jail with capabilities or interfaces needs all its namespaces");
 	if (s->uid == 0)
 		return err_set(e, -EINVAL, "a jail never runs as root: give it a uid");
 	return 0;
@@ -307,25 +312,67 @@ static int listen_to(int fd, struct jail *j, bool *go, struct err *e)
 	}
 }
 
+/* The child has made its namespaces and waits. */
+static int prepare(const struct jail_spec *s, int sock, struct err *e)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} c;
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c) };
+	ssize_t n;
+	do
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	struct cmsghdr *h = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (!h || h->cmsg_type != SCM_RIGHTS || h->cmsg_len != CMSG_LEN(sizeof(int)))
+		return 0; /* it has failed, and says why itself */
+	int fd;
+	memcpy(&fd, CMSG_DATA(h), sizeof(fd));
+	int r = s->prepare(s->arg, fd, e);
+	close(fd);
+	if (!r && send(sock, &byte, 1, MSG_NOSIGNAL) != 1)
+		return 0;
+	return r;
+}
+
 static int launch(struct jail_plan *p, struct jail *out, struct err *e)
 {
-	int pipe_fds[2];
+	int pipe_fds[2], pair[2] = { -1, -1 }, refused = 0;
+	p->netns = -1;
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return err_sys(e, -errno, "jail: pipe");
 	p->report = pipe_fds[1];
-	pid_t helper = fork();
+	pid_t helper = -1;
+	if (!p->spec->prepare || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+		p->netns = pair[1];
+		helper = fork();
+	}
 	if (helper < 0) {
 		int r = err_sys(e, -errno, "jail: fork");
 		close(pipe_fds[0]);
 		close(pipe_fds[1]);
+		if (pair[0] >= 0) {
+			close(pair[0]);
+			close(pair[1]);
+		}
 		return r;
 	}
 	if (helper == 0)
 		jail_child(p);
 	close(pipe_fds[1]);
+	if (pair[0] >= 0) {
+		close(pair[1]);
+		refused = prepare(p->spec, pair[0], e);
+		close(pair[0]);
+	}
 	struct jail j = { .pid = -1, .pidfd = -1 };
 	bool go = false;
-	int r = listen_to(pipe_fds[0], &j, &go, e);
+	struct err unheard;
+	int r = listen_to(pipe_fds[0], &j, &go, refused ? &unheard : e);
+	r = refused ? refused : r;
 	close(pipe_fds[0]);
 	int st = reap(helper);
 	if (!r && (!go || j.pid < 0))
@@ -355,6 +402,8 @@ int jail_start(const struct jail_spec *s, struct jail *out, struct err *e)
 	int r = check(s, e);
 	if (!r)
 		r = namespaces_possible(p, e);
+	if (!r && (s->caps || s->prepare) && !p->userns)
+		r = err_set(e, -ENOTSUP, "a jail with capabilities needs user namespaces: %s", userns_remedy());
 	if (!r) {
 		fill_limits(p);
 		p->filter = jail_filter(s->profile, e);

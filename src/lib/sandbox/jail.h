@@ -20,7 +20,8 @@
  * that the profile does not list.
  */
 enum jail_profile {
-	JAIL_PROFILE_UML,   /* Debian's linux.uml or our own build, with src/shim preloaded */
+	JAIL_PROFILE_UML, /* Debian's linux.uml or our own build, with src/shim preloaded */
+	JAIL_PROFILE_SURICATA,
 	JAIL_PROFILE_PLAIN, /* a program that computes and talks over its fds; for tests and measurements */
 	JAIL_PROFILE_COUNT
 };
@@ -45,6 +46,7 @@ struct jail_limits {
 	uint64_t shm_bytes; /* /dev/shm; exec for UML, which keeps the guest's memory there. Default: no /dev/shm */
 	uint64_t fsize;     /* largest file, bytes. Default 64 GiB */
 	uint32_t nofile;    /* open files. Default 64 */
+	uint64_t data;      /* private memory of one process, bytes. Default 256 MiB */
 	uint32_t nproc;     /* processes and threads. UML: one per guest process. Default 1024; 16 for PLAIN */
 };
 
@@ -67,6 +69,12 @@ struct jail_spec {
 	struct jail_limits limits;
 	const int *cgroups; /* fds of cgroup.procs files (or v1 tasks), open for writing, that it joins first */
 	int ncgroups;
+	uint64_t caps; /* bits of capabilities that it keeps, in its own user namespace only; needs that. 0 = none */
+	/* Called in the caller, once the program's network namespace is there (empty,
+	 * netns is its fd, the callee's only until it returns) and before it is
+	 * executed. A negative errno with e set ends the start. NULL: it stays empty. */
+	int (*prepare)(void *arg, int netns, struct err *e);
+	void *arg;
 	unsigned off; /* JAIL_* layers to leave out; for the tests that prove each layer. 0 everywhere else */
 };
 

@@ -193,16 +193,115 @@ static const struct seccomp_rule uml[] = {
 	SOFT(modify_ldt, ENOSYS),
 };
 
+/* Derived with strace: its start, AF_PACKET between two interfaces, alerts, -T. */
+static const struct seccomp_rule suricata[] = {
+	ALLOW_IF(clone, { 0, SCMP_CMP_EQ,
+			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+			      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID }),
+	SOFT(clone3, ENOSYS),
+	ALLOW_IF(socket, ARG_IS(0, AF_PACKET)),
+	ALLOW_IF(socket, ARG_IS(0, AF_UNIX)),
+	ALLOW_IF(socket, ARG_IS(0, AF_INET), { 1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM }),
+	SOFT_IF(socket, EPERM, ARG_IS(0, AF_INET), { 1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_RAW }), /* resets of its own */
+	SOFT_IF(socket, EPERM, ARG_IS(0, AF_INET), { 1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM }),
+	SOFT_IF(socket, EAFNOSUPPORT, ARG_IS(0, AF_NETLINK)),
+	SOFT_IF(socket, EAFNOSUPPORT, ARG_IS(0, AF_INET6)),
+	ALLOW(bind),
+	ALLOW(connect),
+	ALLOW(setsockopt),
+	ALLOW(getsockopt),
+	ALLOW(getsockname),
+	ALLOW(getpeername),
+	ALLOW(sendto),
+	ALLOW(sendmsg),
+	ALLOW(recvfrom),
+	ALLOW(recvmsg),
+	ALLOW(shutdown),
+	ALLOW(ioctl), /* its namespace has nothing but its two interfaces, and it may not set them */
+	ALLOW(prctl),
+	ALLOW(capget),
+	ALLOW(capset),
+	ALLOW(ppoll),
+	ALLOW(select),
+	ALLOW(pselect6),
+	ALLOW(epoll_create1),
+	ALLOW(epoll_ctl),
+	ALLOW(epoll_wait),
+	ALLOW(eventfd2),
+	ALLOW(pipe),
+	ALLOW(pipe2),
+	ALLOW(dup),
+	ALLOW(dup2),
+	ALLOW(fcntl),
+	ALLOW(open),
+	ALLOW(stat),
+	ALLOW(lstat),
+	ALLOW(faccessat),
+	ALLOW(faccessat2),
+	ALLOW(getdents64),
+	ALLOW(statfs),
+	ALLOW(fstatfs),
+	ALLOW(umask),
+	ALLOW(mkdir),
+	ALLOW(mkdirat),
+	ALLOW(unlink),
+	ALLOW(unlinkat),
+	ALLOW(rename),
+	ALLOW(ftruncate),
+	ALLOW(fallocate),
+	ALLOW(fadvise64),
+	ALLOW(fsync),
+	ALLOW(fchmod),
+	ALLOW(chmod),
+	ALLOW(chdir),
+	ALLOW(flock),
+	ALLOW(kill),
+	ALLOW(tkill),
+	ALLOW(rt_sigtimedwait),
+	ALLOW(rt_sigsuspend),
+	ALLOW(rt_sigpending),
+	ALLOW(clock_getres),
+	ALLOW(times),
+	ALLOW(getrusage),
+	ALLOW(getcpu),
+	ALLOW(getresuid),
+	ALLOW(getresgid),
+	ALLOW(getgroups),
+	ALLOW(getpgrp),
+	ALLOW(sched_getaffinity),
+	SOFT(sched_setaffinity, EPERM),
+	ALLOW(sched_getparam),
+	ALLOW(sched_getscheduler),
+	ALLOW(sched_get_priority_max),
+	ALLOW(sched_get_priority_min),
+	SOFT(sched_setscheduler, EPERM),
+	SOFT(setpriority, EPERM),
+	ALLOW(getpriority),
+	ALLOW(membarrier),
+	ALLOW(mlock),
+	ALLOW(munlock),
+	ALLOW(msync),
+	ALLOW(mincore),
+	SOFT(set_mempolicy, ENOSYS),
+	SOFT(get_mempolicy, ENOSYS),
+	SOFT(mbind, ENOSYS),
+	SOFT(setrlimit, EPERM),
+};
+
 const struct seccomp_program *jail_filter(enum jail_profile profile, struct err *e)
 {
-	static const struct seccomp_table tables[] = { SECCOMP_TABLE(plain), SECCOMP_TABLE(uml) };
+	static const struct seccomp_table tables[][2] = {
+		[JAIL_PROFILE_UML] = { SECCOMP_TABLE(plain), SECCOMP_TABLE(uml) },
+		[JAIL_PROFILE_SURICATA] = { SECCOMP_TABLE(plain), SECCOMP_TABLE(suricata) },
+		[JAIL_PROFILE_PLAIN] = { SECCOMP_TABLE(plain) },
+	};
 	static struct seccomp_program made[JAIL_PROFILE_COUNT];
 	if (profile >= JAIL_PROFILE_COUNT) {
 		err_set(e, -EINVAL, "no such jail profile: %d", (int)profile);
 		return NULL;
 	}
 	struct seccomp_program *p = &made[profile];
-	if (!p->prog.filter && seccomp_build(p, tables, profile == JAIL_PROFILE_UML ? 2 : 1, e) < 0)
+	if (!p->prog.filter && seccomp_build(p, tables[profile], tables[profile][1].count ? 2 : 1, e) < 0)
 		return NULL;
 	return p;
 }

@@ -18,6 +18,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -75,6 +76,31 @@ static int make_namespaces(const struct jail_plan *p, struct err *e)
 	if (unshare(p->userns ? CLONE_NEWUSER | NS : NS) < 0)
 		return err_sys(e, -errno, "cannot make namespaces (%s)", userns_remedy());
 	return p->userns ? userns_map(INSIDE_ID, uid, INSIDE_ID, gid, e) : 0;
+}
+
+/* Hands the network namespace to the caller, who furnishes it; then it goes on. */
+static int show_netns(const struct jail_plan *p, struct err *e)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} c = { .room = { 0 } };
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c) };
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, -errno, "cannot open /proc/self/ns/net");
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	if (sendmsg(p->netns, &m, MSG_NOSIGNAL) != 1 || recv(p->netns, &byte, 1, 0) != 1)
+		return err_set(e, -ECANCELED, "its network was not made");
+	close(fd);
+	close(p->netns);
+	return 0;
 }
 
 /* ---- the VMM's root ---------------------------------------------------- */
@@ -205,15 +231,16 @@ static int arrange_fds(struct jail_plan *p, struct err *e)
 
 static int set_limits(const struct jail_plan *p, struct err *e)
 {
-	enum { DATA = 256 << 20 }; /* private memory of one process; the guest's is a file in /dev/shm */
 	const struct jail_limits *l = &p->limits;
 	struct {
 		int what;
 		rlim_t max;
 	} const r[] = {
-		{ RLIMIT_CORE, 0 },           { RLIMIT_MEMLOCK, 0 },      { RLIMIT_MSGQUEUE, 0 },
-		{ RLIMIT_NICE, 0 },           { RLIMIT_RTPRIO, 0 },       { RLIMIT_NPROC, l->nproc },
-		{ RLIMIT_NOFILE, l->nofile }, { RLIMIT_FSIZE, l->fsize }, { RLIMIT_DATA, DATA },
+		{ RLIMIT_CORE, 0 },           { RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_MSGQUEUE, 0 },       { RLIMIT_NICE, 0 },
+		{ RLIMIT_RTPRIO, 0 },         { RLIMIT_NPROC, l->nproc },
+		{ RLIMIT_NOFILE, l->nofile }, { RLIMIT_FSIZE, l->fsize },
+		{ RLIMIT_DATA, l->data }, /* the guest's memory is a file in /dev/shm */
 		{ RLIMIT_SIGPENDING, 512 },
 	};
 	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
@@ -281,13 +308,18 @@ static int drop_rights(struct jail_plan *p, unsigned *in_force, struct err *e)
 {
 	int bounded = 0, r;
 #ifndef MUTANT_JAIL_KEEP_CAPS
-	if ((r = caps_bound(&bounded, e)) < 0)
+	if (p->spec->caps) {
+		if ((r = caps_only(p->spec->caps, e)) < 0)
+			return r;
+		bounded = 1;
+	} else if ((r = caps_bound(&bounded, e)) < 0) {
 		return r;
+	}
 #endif
 	if (!p->userns && p->spec->uid != JAIL_UID_SAME && p->ns && (r = become(p->spec->uid, e)) < 0)
 		return r;
 #ifndef MUTANT_JAIL_KEEP_CAPS
-	if ((r = caps_clear(e)) < 0)
+	if (!p->spec->caps && (r = caps_clear(e)) < 0)
 		return r;
 #endif
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -373,6 +405,8 @@ void jail_child(struct jail_plan *p)
 	if (first && become(p->spec->uid, &e) < 0)
 		fail(p->report, &e);
 	if (p->ns && make_namespaces(p, &e) < 0)
+		fail(p->report, &e);
+	if (p->spec->prepare && show_netns(p, &e) < 0)
 		fail(p->report, &e);
 	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid < 0) {

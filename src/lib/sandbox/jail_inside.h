@@ -29,6 +29,7 @@ struct jail_plan {
 	bool ns;     /* make the others */
 	int stdio;
 	int report; /* write end; close-on-exec */
+	int netns;  /* where the child sends its network namespace, and waits until it may go on; -1 */
 };
 
 /* What the child says, one atomic write each. */
