@@ -199,6 +199,9 @@ static const struct seccomp_rule suricata[] = {
 			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
 			      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID }),
 	SOFT(clone3, ENOSYS),
+	/* One page that threads share. */
+	ALLOW_IF(mmap, { 3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS | MAP_SHARED },
+		 { 1, SCMP_CMP_LE, 65536 }),
 	ALLOW_IF(socket, ARG_IS(0, AF_PACKET)),
 	ALLOW_IF(socket, ARG_IS(0, AF_UNIX)),
 	ALLOW_IF(socket, ARG_IS(0, AF_INET), { 1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM }),

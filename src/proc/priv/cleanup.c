@@ -129,6 +129,7 @@ void end_cleanup(struct priv *p)
 		log_warn("cannot remove the control socket");
 	p->ctl_made = false;
 #endif
+	engine_end(p);
 	lab_close(&p->lab);
 	vmm_groups_end(p);
 	slot_release(p);

@@ -50,7 +50,7 @@
 #endif
 
 /* /proc/sys/net is that of the namespace that the writer is in. */
-static void sysctl(const char *path, const char *value)
+void lab_sysctl(const char *path, const char *value)
 {
 	char full[160];
 	snprintf(full, sizeof(full), "/proc/sys/net/%s", path);
@@ -88,14 +88,14 @@ static void sysctls_lab(void)
 		{ "ipv6/conf/default/router_solicitations", "0" },
 	};
 	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
-		sysctl(set[i][0], set[i][1]);
+		lab_sysctl(set[i][0], set[i][1]);
 }
 
 static void sysctls_hub(void)
 {
-	sysctl("ipv4/ip_forward", "0");
-	sysctl("ipv6/conf/all/disable_ipv6", "1");
-	sysctl("ipv6/conf/default/disable_ipv6", "1");
+	lab_sysctl("ipv4/ip_forward", "0");
+	lab_sysctl("ipv6/conf/all/disable_ipv6", "1");
+	lab_sysctl("ipv6/conf/default/disable_ipv6", "1");
 }
 
 static int enter(int ns, struct err *e)
@@ -158,7 +158,7 @@ void lab_close(struct lab *l)
 }
 
 /* -1 with errno if there is no TAP to be had: the caller takes a veth pair. */
-static int open_tap(const char *name)
+int lab_open_tap(const char *name)
 {
 	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -174,9 +174,9 @@ static int open_tap(const char *name)
 	return fd;
 }
 
-static int open_packet(struct lab *l, const char *name, struct err *e)
+int lab_open_packet(int sk, const char *name, struct err *e)
 {
-	unsigned index = nl_index(l->hub_sk, name);
+	unsigned index = nl_index(sk, name);
 	struct sockaddr_ll sa = { .sll_family = AF_PACKET,
 				  .sll_protocol = htons(ETH_P_ALL),
 				  .sll_ifindex = (int)index };
@@ -209,7 +209,7 @@ static int make_veth(struct lab *l, uint32_t net, const char *name, const char *
 #endif
 	if ((r = nl_link_up(l->hub_nl, nl_index(l->hub_sk, up))) < 0)
 		return err_sys(e, r, "cannot switch on %s", up);
-	return open_packet(l, up, e);
+	return lab_open_packet(l->hub_sk, up, e);
 }
 
 /* Makes ethN (still down) and returns its port. */
@@ -224,7 +224,7 @@ static int make_port(struct priv *p, uint32_t net, uint32_t *kind, struct err *e
 	int r = enter(l->ns, e);
 	if (r < 0)
 		return r;
-	int fd = open_tap(name), why = errno;
+	int fd = lab_open_tap(name), why = errno;
 	r = enter(l->hub, e);
 	if (fd < 0 && r == 0) {
 		log_info("lab: no TAP (%s): a veth pair serves", strerror(why));
@@ -327,7 +327,7 @@ static int configure(struct priv *p, const struct priv_lab *v, struct err *e)
 		int r = enter(l->ns, e);
 		snprintf(path, sizeof(path), "ipv6/conf/%s/disable_ipv6", name);
 		if (r == 0)
-			sysctl(path, "1");
+			lab_sysctl(path, "1");
 		if (r < 0 || (r = enter(l->hub, e)) < 0)
 			return r;
 	}

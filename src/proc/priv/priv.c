@@ -172,6 +172,7 @@ static void init(struct priv *p)
 			    .disks_fd = -1,
 			    .ctl_fd = -1,
 			    .signal_fd = -1,
+			    .engine_ns = -1,
 			    .ev.epfd = -1,
 			    .lab = { .ns = -1, .hub = -1, .nl = -1, .hub_nl = -1, .sk = -1, .hub_sk = -1 },
 			    .super = { .fd = -1, .self = ROLE_PRIV, .peer = ROLE_SUPER, .state = STATE_INIT } };

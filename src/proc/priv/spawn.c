@@ -30,6 +30,8 @@ static uid_t role_uid(const struct priv *p, enum role role, uint32_t slot)
 		return p->uid_base + UID_GATEWAY;
 	case ROLE_EVIDENCE:
 		return p->uid_base + UID_EVIDENCE;
+	case ROLE_INSPECT:
+		return p->uid_base + UID_INSPECT;
 	case ROLE_INTROSPECT:
 		return p->uid_base + UID_INTROSPECT + slot;
 	default:
@@ -130,7 +132,7 @@ int spawn_super(struct priv *p, struct err *e)
 
 void spawn_each(struct priv *p, void (*fn)(struct priv *p, struct child *c))
 {
-	struct child *own[] = { &p->gateway, &p->super_child, &p->evidence };
+	struct child *own[] = { &p->engine, &p->inspect, &p->gateway, &p->super_child, &p->evidence };
 	for (uint32_t i = 0; i < MODEL_HONEYPOTS; i++) {
 		if (p->vmms[i].pid)
 			fn(p, &p->vmms[i]);
@@ -162,7 +164,7 @@ static void match(struct priv *p, struct child *c)
 
 static void log_end(const struct child *c, int status)
 {
-	const char *what = c->vmm ? "machine" : role_name(c->role);
+	const char *what = !c->vmm ? role_name(c->role) : c->role == ROLE_INSPECT ? "engine" : "machine";
 	if (WIFSIGNALED(status))
 		log_info("%s (pid %d, slot %u) was killed by signal %d", what, c->pid, c->slot, WTERMSIG(status));
 	else
@@ -180,7 +182,9 @@ void spawn_reap(struct priv *p)
 		struct child c = *found;
 		found->pid = 0;
 		log_end(&c, status);
-		if (c.vmm)
+		if (c.vmm && c.role == ROLE_INSPECT)
+			engine_end(p);
+		else if (c.vmm)
 			vmm_gone(p, c.slot);
 		if (c.role == ROLE_SUPER) {
 			end_super_gone(p);
@@ -226,6 +230,9 @@ int verb_spawn(struct priv *p, struct msg *m, struct verb_reply *r, struct err *
 		break;
 	case ROLE_EVIDENCE:
 		c = &p->evidence;
+		break;
+	case ROLE_INSPECT:
+		c = &p->inspect;
 		break;
 	case ROLE_VMM:
 	case ROLE_INTROSPECT:
@@ -277,6 +284,8 @@ int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e
 		c = k->vmm ? &p->vmms[k->slot] : &p->handlers[k->slot];
 	else if (k->what == ROLE_INTROSPECT)
 		c = &p->introspects[k->slot];
+	else if (k->what == ROLE_INSPECT)
+		c = k->vmm ? &p->engine : &p->inspect;
 	else if (k->what == ROLE_GATEWAY)
 		c = &p->gateway;
 	else if (k->what == ROLE_EVIDENCE)

@@ -27,6 +27,8 @@ enum uid_offset {
 	UID_SUPER = 0,
 	UID_GATEWAY = 1,
 	UID_EVIDENCE = 2,
+	UID_INSPECT = 3,
+	UID_ENGINE = 4,
 	UID_HANDLER = 256,    /* + the honeypot's slot */
 	UID_VMM = 512,        /* + the honeypot's slot */
 	UID_INTROSPECT = 768, /* + the honeypot's slot */
@@ -106,6 +108,10 @@ struct priv {
 	struct disk_id disks[MODEL_HONEYPOTS];
 	struct probe *probes[MODEL_HONEYPOTS]; /* loaded for the next VMM of the slot, or attached to it; NULL */
 	struct lab lab;
+	struct child inspect; /* the handler of the inline engine */
+	struct child engine;  /* the inline engine itself */
+	struct cgroup engine_group;
+	int engine_ns;                        /* without a process of ours in it: where an appliance may run; -1 */
 	struct cgroup groups;                 /* of the honeynet; none if have is 0 */
 	struct cgroup group[MODEL_HONEYPOTS]; /* of each VMM */
 
@@ -174,6 +180,8 @@ int verb_disk(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e
 int verb_vmm(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_memory(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_probe(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+int verb_engine(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+int verb_engine_del(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_inspect(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 
@@ -199,5 +207,15 @@ void probe_end(struct priv *p, uint32_t slot);
 
 /* lab.c */
 void lab_close(struct lab *l);
+/* In the network namespace that this process is in: a new TAP (-1 with errno: there
+ * is none to be had); a setting below /proc/sys/net. */
+int lab_open_tap(const char *name);
+void lab_sysctl(const char *path, const char *value);
+/* A packet socket on the interface; sk: any socket of its namespace, which this
+ * process is in. The fd, or a negative errno. */
+int lab_open_packet(int sk, const char *name, struct err *e);
+
+/* engine.c */
+void engine_end(struct priv *p);
 
 #endif
