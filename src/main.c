@@ -10,6 +10,7 @@
 #include "proc/introspect/introspect.h"
 #include "proc/notify/notify.h"
 #include "proc/priv/priv.h"
+#include "proc/sinkhole/sinkhole.h"
 #include "proc/super/super.h"
 #include "proc/vmm/vmm.h"
 
@@ -23,7 +24,7 @@ static const struct {
 } roles[] = {
 	{ "priv", priv_main },       { "super", super_main },       { "vmm", vmm_main },
 	{ "gateway", gateway_main }, { "evidence", evidence_main }, { "introspect", introspect_main },
-	{ "notify", notify_main },
+	{ "notify", notify_main },   { "sinkhole", sinkhole_main },
 };
 
 int main(int argc, char **argv)

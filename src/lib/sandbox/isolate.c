@@ -55,6 +55,7 @@ static const struct place {
 	[ROLE_VMM] = { .nofile = 64 },
 	[ROLE_EVIDENCE] = { .nofile = 1024 },
 	[ROLE_INTROSPECT] = { .nofile = 64 },
+	[ROLE_SINKHOLE] = { .nofile = 320 },
 };
 
 /* The process's root becomes an empty read-only tmpfs. */

@@ -154,6 +154,14 @@ static const struct seccomp_rule introspect_rules[] = {
 	ALLOW(ftruncate), ALLOW_IF(fcntl, ARG_IS(1, F_ADD_SEALS)),
 };
 
+/* Connections to sockets that priv has made: it makes none itself. */
+static const struct seccomp_rule sinkhole_rules[] = {
+	ALLOW(accept4),
+	ALLOW(getsockname),
+	ALLOW(memfd_create), /* what it keeps, for evidence */
+	ALLOW_IF(fcntl, ARG_IS(1, F_ADD_SEALS)),
+};
+
 /* Everything below the directory fd; Landlock says where that ends. */
 static const struct seccomp_rule evidence_rules[] = {
 	ALLOW(openat),
@@ -220,6 +228,7 @@ int isolate_filter(enum role role, struct seccomp_table out[ISOLATE_TABLES])
 		[ROLE_VMM] = SECCOMP_TABLE(vmm_rules),
 		[ROLE_EVIDENCE] = SECCOMP_TABLE(evidence_rules),
 		[ROLE_INTROSPECT] = SECCOMP_TABLE(introspect_rules),
+		[ROLE_SINKHOLE] = SECCOMP_TABLE(sinkhole_rules),
 	};
 	static const struct seccomp_table c = SECCOMP_TABLE(common), p = SECCOMP_TABLE(no_paths);
 	int n = 0;
