@@ -11,28 +11,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int read_all(const char *path, struct loaded *l, struct err *e)
+int load_text(const char *path, char **text, size_t *size, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
+	size_t n = 0;
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot open %s", path);
 	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
 		close(fd);
-		return err_set(e, -EISDIR, "%s is a directory: name the honeynet's YAML file in it", path);
+		return err_set(e, -EISDIR, "%s is a directory: name the YAML file in it", path);
 	}
-	l->text = malloc(LOAD_MAX + 1);
-	ssize_t r = l->text ? 1 : (errno = ENOMEM, -1);
-	while (r > 0 && l->n <= LOAD_MAX) {
-		r = read(fd, l->text + l->n, LOAD_MAX + 1 - l->n);
-		l->n += r > 0 ? (size_t)r : 0;
+	char *buf = malloc(LOAD_MAX + 1);
+	ssize_t r = buf ? 1 : (errno = ENOMEM, -1);
+	while (r > 0 && n <= LOAD_MAX) {
+		r = read(fd, buf + n, LOAD_MAX + 1 - n);
+		n += r > 0 ? (size_t)r : 0;
 	}
-	int code = -errno;
+	int code = r < 0 ? -errno : 0;
 	close(fd);
-	if (r < 0)
-		return err_sys(e, code, "cannot read %s", path);
-	if (l->n > LOAD_MAX)
-		return err_set(e, -EFBIG, "%s is larger than %u bytes: is it a honeynet's YAML file?", path, LOAD_MAX);
+	if (code)
+		err_sys(e, code, "cannot read %s", path);
+	else if (n > LOAD_MAX)
+		code = err_set(e, -EFBIG, "%s is larger than %u bytes: is it a YAML file of skep's?", path, LOAD_MAX);
+	if (code) {
+		free(buf);
+		return code;
+	}
+	*text = buf;
+	*size = n;
 	return 0;
 }
 
@@ -75,7 +82,7 @@ int load_file(const char *path, struct loaded *l, struct err *e)
 {
 	char state[DIRS_PATH];
 	memset(l, 0, sizeof(*l));
-	int r = read_all(path, l, e);
+	int r = load_text(path, &l->text, &l->n, e);
 	if (r < 0)
 		return r;
 	l->model = calloc(1, sizeof(*l->model));

@@ -22,6 +22,9 @@ void load_free(struct loaded *l);
 /* The file's text in a sealed memfd, to be closed by the caller; -errno. */
 int load_seal_source(const struct loaded *l, struct err *e);
 
+/* A whole file of at most LOAD_MAX bytes, to be freed. 0 or -errno with e set. */
+int load_text(const char *path, char **text, size_t *n, struct err *e);
+
 /* "PATH:LINE:COL: what", one a line, safe for a terminal. */
 void load_print_diag(FILE *out, const char *path, const struct diag *d);
 

@@ -37,8 +37,8 @@ static const char *key_text(struct binder *b, const struct node *key)
 	return key->text;
 }
 
-static bool bind_named(struct binder *b, const struct key *k, const struct node *v, unsigned max,
-		       void *(*add)(struct binder *, const char *), enum place place, const char *what)
+bool bind_named(struct binder *b, const struct key *k, const struct node *v, unsigned max,
+		void *(*add)(struct binder *, const char *), enum place place, const char *what)
 {
 	if (v->kind != NODE_MAP) {
 		char want[64];
@@ -111,14 +111,34 @@ static bool bind_uplink(struct binder *b, const struct key *k, const struct node
 }
 
 static const bind_fn binders[] = {
-	[KEY_MAP] = bind_submap,    [KEY_NETWORKS] = bind_networks, [KEY_HONEYPOTS] = bind_honeypots,
-	[KEY_NAME] = bind_name,     [KEY_HOSTNAME] = bind_hostname, [KEY_WORD] = bind_word,
-	[KEY_UINT] = bind_uint,     [KEY_BYTES] = bind_bytes,       [KEY_SECONDS] = bind_seconds,
-	[KEY_PREFIX] = bind_prefix, [KEY_ROUTERS] = bind_routers,   [KEY_ADDRS] = bind_addrs,
-	[KEY_NETREF] = bind_netref, [KEY_MAC] = bind_mac,           [KEY_UPLINK] = bind_uplink,
-	[KEY_LAB] = bind_lab,       [KEY_RATE] = bind_rate,         [KEY_RATES] = bind_rates,
-	[KEY_BUDGET] = bind_budget, [KEY_AMOUNT] = bind_amount,     [KEY_COUNT] = bind_amount,
-	[KEY_LATER] = bind_later,
+	[KEY_MAP] = bind_submap,          [KEY_NETWORKS] = bind_networks,
+	[KEY_HONEYPOTS] = bind_honeypots, [KEY_NAME] = bind_name,
+	[KEY_HOSTNAME] = bind_hostname,   [KEY_WORD] = bind_word,
+	[KEY_UINT] = bind_uint,           [KEY_BYTES] = bind_bytes,
+	[KEY_SECONDS] = bind_seconds,     [KEY_PREFIX] = bind_prefix,
+	[KEY_ROUTERS] = bind_routers,     [KEY_ADDRS] = bind_addrs,
+	[KEY_NETREF] = bind_netref,       [KEY_MAC] = bind_mac,
+	[KEY_UPLINK] = bind_uplink,       [KEY_LAB] = bind_lab,
+	[KEY_RATE] = bind_rate,           [KEY_RATES] = bind_rates,
+	[KEY_BUDGET] = bind_budget,       [KEY_AMOUNT] = bind_amount,
+	[KEY_COUNT] = bind_amount,        [KEY_LATER] = bind_later,
+	[KEY_POLICY] = bind_policy,       [KEY_PRESET] = bind_preset,
+	[KEY_INBOUND] = bind_inbound,     [KEY_NARROW] = bind_narrow,
+	[KEY_NARROWS] = bind_narrows,     [KEY_LIMITED] = bind_limited,
+	[KEY_PERCENT] = bind_percent,     [KEY_BANDWIDTH] = bind_bandwidth,
+	[KEY_PREFIXES] = bind_prefixes,   [KEY_DNS] = bind_dns,
+	[KEY_RESOLVER] = bind_resolver,   [KEY_ENTROPY] = bind_entropy,
+	[KEY_QTYPES] = bind_qtypes,       [KEY_RULES] = bind_rules,
+	[KEY_DIRECTION] = bind_direction, [KEY_PROTOCOL] = bind_protocol,
+	[KEY_PORTS] = bind_ports,         [KEY_MATCHED] = bind_matched,
+	[KEY_NETREFS] = bind_netrefs,     [KEY_HPREFS] = bind_hprefs,
+	[KEY_WHEN] = bind_when,           [KEY_ALERT] = bind_alert,
+	[KEY_FIRST] = bind_first,         [KEY_REPLACE] = bind_replace,
+	[KEY_ESCAPED] = bind_escaped,     [KEY_TARGET] = bind_target,
+	[KEY_POLICIES] = bind_policies,   [KEY_TRIGGERS] = bind_triggers,
+	[KEY_MATCH] = bind_match,         [KEY_DO] = bind_do,
+	[KEY_MAIL] = bind_mail,           [KEY_WEBHOOK] = bind_webhook,
+	[KEY_ARGV] = bind_argv,
 };
 
 static const struct key *find_key(const struct key *keys, const char *name)
@@ -196,6 +216,8 @@ void bind_map(struct binder *b, const struct node *n, const struct key *keys, vo
 	      struct mark at)
 {
 	struct found f = { 0 };
+	struct mark *seen = b->seen;
+	b->seen = NULL;
 	if (n->kind == NODE_MAP) {
 		sort_keys(b, n, keys, what, &f);
 	} else {
@@ -213,6 +235,8 @@ void bind_map(struct binder *b, const struct node *n, const struct key *keys, vo
 				mark_bad(b, k);
 			continue;
 		}
+		if (seen && k->id)
+			seen[k->id] = v->at;
 		if (k->place && k->place != PLACE_HONEYPOT)
 			b->at[k->place][place_index(b, k)] = v->at;
 		if (v->kind == NODE_BAD || !binders[k->type](b, k, v, base))

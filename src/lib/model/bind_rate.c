@@ -31,8 +31,7 @@ static bool period(const char *s, uint32_t *out)
 	return false;
 }
 
-/* "VALUE/PERIOD": the value's text goes to buf. */
-static bool split_rate(const char *s, char *buf, size_t cap, uint32_t *seconds)
+bool bind_split_rate(const char *s, char *buf, size_t cap, uint32_t *seconds)
 {
 	const char *slash = strchr(s, '/');
 	if (!slash || (size_t)(slash - s) >= cap || !period(slash, seconds))
@@ -50,7 +49,7 @@ bool bind_rate(struct binder *b, const struct key *k, const struct node *v, void
 	if (bind_is_word(v, "unlimited")) {
 		l.count = LIMIT_UNLIMITED;
 	} else if (!bind_is_word(v, "none") && !bind_is_word(v, "0")) {
-		if (!bind_is_text(v) || !split_rate(v->text, number, sizeof(number), &l.seconds) ||
+		if (!bind_is_text(v) || !bind_split_rate(v->text, number, sizeof(number), &l.seconds) ||
 		    !bind_digits(number, &count) || count > LIMIT_COUNT_MAX)
 			return bind_wrong(b, k, v,
 					  "N/second, N/minute, N/hour or N/day with N up to 10000, none or unlimited");
@@ -78,7 +77,7 @@ bool bind_amount(struct binder *b, const struct key *k, const struct node *v, vo
 	bool bytes = k->type == KEY_AMOUNT;
 	const char *text = bind_is_text(v) ? v->text : "";
 	bool ok = bind_is_word(v, "unlimited");
-	if (!ok && (!k->size || split_rate(text, number, sizeof(number), &a.seconds))) {
+	if (!ok && (!k->size || bind_split_rate(text, number, sizeof(number), &a.seconds))) {
 		text = k->size ? number : text;
 		ok = (bytes ? text_bytes(text, &a.value) : bind_digits(text, &a.value)) && a.value >= k->min &&
 		     a.value <= k->max;

@@ -64,12 +64,15 @@ bool bind_is_word(const struct node *v, const char *word)
 	return v->kind == NODE_SCALAR && !strcmp(v->text, word);
 }
 
-static void put_int(void *base, const struct key *k, uint64_t v)
+void bind_put_int(void *base, const struct key *k, uint64_t v)
 {
 	char *p = (char *)base + k->offset;
 	switch (k->size) {
 	case 1:
 		*(uint8_t *)p = (uint8_t)v;
+		break;
+	case 2:
+		memcpy(p, &(uint16_t){ (uint16_t)v }, 2);
 		break;
 	case 4:
 		memcpy(p, &(uint32_t){ (uint32_t)v }, 4);
@@ -101,7 +104,7 @@ bool bind_word(struct binder *b, const struct key *k, const struct node *v, void
 	unsigned least = BIND_FAR;
 	for (unsigned i = 0; k->words[i]; i++) {
 		if (bind_is_word(v, k->words[i])) {
-			put_int(base, k, i);
+			bind_put_int(base, k, i);
 			return true;
 		}
 		n += (size_t)snprintf(want + n, sizeof(want) - n, "%s%s", i ? ", " : "one of ", k->words[i]);
@@ -129,7 +132,7 @@ bool bind_uint(struct binder *b, const struct key *k, const struct node *v, void
 	char want[80];
 	uint64_t value;
 	if (bind_is_text(v) && bind_digits(v->text, &value) && value >= k->min && value <= k->max) {
-		put_int(base, k, value);
+		bind_put_int(base, k, value);
 		return true;
 	}
 	snprintf(want, sizeof(want), "a number, %" PRIu64 " to %" PRIu64, k->min, k->max);
@@ -156,11 +159,11 @@ static bool bind_scaled(struct binder *b, const struct key *k, const struct node
 	char want[128], min[32], max[32];
 	uint64_t value;
 	if (k->unlimited && bind_is_word(v, "unlimited")) {
-		put_int(base, k, 0);
+		bind_put_int(base, k, 0);
 		return true;
 	}
 	if (bind_is_text(v) && parse(v->text, &value) && value >= k->min && value <= k->max) {
-		put_int(base, k, value);
+		bind_put_int(base, k, value);
 		return true;
 	}
 	snprintf(want, sizeof(want), "%s, %s to %s%s", form, with_unit(k->min, sizes, units, min),
@@ -196,8 +199,7 @@ bool bind_prefix(struct binder *b, const struct key *k, const struct node *v, vo
 	return true;
 }
 
-/* A single value, or each item of a list, in turn: returns the next one. */
-static const struct node *item(const struct node *v, const struct node *last)
+const struct node *bind_item(const struct node *v, const struct node *last)
 {
 	if (v->kind == NODE_SEQ)
 		return last ? last->next : v->child;
@@ -208,7 +210,7 @@ bool bind_routers(struct binder *b, const struct key *k, const struct node *v, v
 {
 	struct network *net = base;
 	bool ok = true;
-	for (const struct node *i = item(v, NULL); i; i = item(v, i)) {
+	for (const struct node *i = bind_item(v, NULL); i; i = bind_item(v, i)) {
 		struct addr a;
 		if (!bind_is_text(i) || !addr_parse(i->text, 0, &a)) {
 			ok = bind_wrong(b, k, i, "an address without a prefix length");
@@ -238,7 +240,7 @@ bool bind_addrs(struct binder *b, const struct key *k, const struct node *v, voi
 	bool ok = true;
 	if (v->kind == NODE_SEQ && !v->child)
 		diag_add(b->d, v->at, "%s: empty list: at least one address is needed", k->name);
-	for (const struct node *i = item(v, NULL); i; i = item(v, i)) {
+	for (const struct node *i = bind_item(v, NULL); i; i = bind_item(v, i)) {
 		struct addr a;
 		if (!bind_is_text(i) || !addr_parse(i->text, 0, &a)) {
 			ok = bind_wrong(b, k, i, "an address as 192.0.2.10, without a prefix length");
@@ -292,7 +294,7 @@ bool bind_lab(struct binder *b, const struct key *k, const struct node *v, void 
 {
 	struct model *m = base;
 	bool ok = true;
-	for (const struct node *i = item(v, NULL); i; i = item(v, i)) {
+	for (const struct node *i = bind_item(v, NULL); i; i = bind_item(v, i)) {
 		struct addr a;
 		if (!bind_is_text(i) || !addr_parse(i->text, 1, &a)) {
 			ok = bind_wrong(b, k, i, "a prefix as 203.0.113.0/24");

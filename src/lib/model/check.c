@@ -8,15 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The sink with its answer: after "enough" nothing more is reported. */
-struct run {
-	const struct model *m;
-	const struct rule_sink *sink;
-	bool stop;
-};
-
-__attribute__((format(printf, 4, 5))) static void breach(struct run *r, enum place place, unsigned index,
-							 const char *fmt, ...)
+void rules_breach(struct rule_run *r, enum place place, unsigned index, const char *fmt, ...)
 {
 	char text[400];
 	if (r->stop)
@@ -28,12 +20,12 @@ __attribute__((format(printf, 4, 5))) static void breach(struct run *r, enum pla
 	r->stop = !r->sink->report(r->sink->arg, place, index, text);
 }
 
-static bool ended(const char *s, size_t cap)
+bool rules_ended(const char *s, size_t cap)
 {
 	return memchr(s, 0, cap) != NULL;
 }
 
-static bool shape_addr(const struct addr *a)
+bool rules_addr_shape(const struct addr *a)
 {
 	static const uint8_t zero[16];
 	switch (a->family) {
@@ -48,28 +40,6 @@ static bool shape_addr(const struct addr *a)
 	}
 }
 
-static bool shape_limit(const struct limit *l)
-{
-	if (l->count == 0 || l->count == LIMIT_UNLIMITED)
-		return l->seconds <= PERIOD_MAX;
-	return l->count <= LIMIT_COUNT_MAX && l->seconds >= 1 && l->seconds <= PERIOD_MAX;
-}
-
-static bool shape_policy(const struct policy *p)
-{
-	if (p->inbound_deny > 1 || p->multicast_allow > 1)
-		return false;
-	for (int i = 0; i < LIMIT_CLASS_COUNT; i++)
-		if (!shape_limit(&p->outbound[i]) || !shape_limit(&p->lateral[i]))
-			return false;
-	const struct budget *b[] = { &p->flow, &p->honeypot };
-	for (int i = 0; i < 2; i++)
-		if (b[i]->bytes > BUDGET_BYTES_MAX || b[i]->packets > BUDGET_PACKETS_MAX || b[i]->seconds > PERIOD_MAX)
-			return false;
-	/* A budget of the honeypot is over a window, one of a flow over its life. */
-	return !p->flow.seconds && (p->honeypot.seconds || (!p->honeypot.bytes && !p->honeypot.packets));
-}
-
 static bool shape_introspection(const struct introspection_conf *c)
 {
 	return c->mode < INTROSPECTION_COUNT && c->on_tamper < ON_TAMPER_COUNT;
@@ -77,8 +47,8 @@ static bool shape_introspection(const struct introspection_conf *c)
 
 static bool shape_honeypot(const struct model *m, const struct honeypot *h)
 {
-	if (!ended(h->name, sizeof(h->name)) || !ended(h->image, sizeof(h->image)) ||
-	    !ended(h->hostname, sizeof(h->hostname)))
+	if (!rules_ended(h->name, sizeof(h->name)) || !rules_ended(h->image, sizeof(h->image)) ||
+	    !rules_ended(h->hostname, sizeof(h->hostname)))
 		return false;
 #ifndef MUTANT_MODEL_NET_INDEX
 	if (h->net >= m->nnets)
@@ -87,38 +57,38 @@ static bool shape_honeypot(const struct model *m, const struct honeypot *h)
 	if (h->backend >= BACKEND_COUNT || h->naddrs > MODEL_ADDRS)
 		return false;
 	for (uint32_t i = 0; i < h->naddrs; i++)
-		if (!shape_addr(&h->addrs[i]) || !h->addrs[i].family)
+		if (!rules_addr_shape(&h->addrs[i]) || !h->addrs[i].family)
 			return false;
-	return shape_policy(&h->policy) && shape_introspection(&h->introspection);
+	return rules_policy_shape(m, &h->policy) && shape_introspection(&h->introspection);
 }
 
 int rules_shape(const struct model *m, struct err *e)
 {
 	if (m->magic != MODEL_MAGIC || m->size != sizeof(*m))
 		return err_set(e, -EINVAL, "not a model of this version");
-	if (!ended(m->name, sizeof(m->name)))
+	if (!rules_ended(m->name, sizeof(m->name)))
 		return err_set(e, -EINVAL, "broken model: name");
 	if (m->uplink >= UPLINK_COUNT || m->nlab > MODEL_LAB_ADDRS || m->nnets > MODEL_NETS ||
 	    m->nhoneypots > MODEL_HONEYPOTS)
 		return err_set(e, -EINVAL, "broken model: counts");
 	for (uint32_t i = 0; i < m->nlab; i++)
-		if (!shape_addr(&m->lab[i]) || !m->lab[i].family)
+		if (!rules_addr_shape(&m->lab[i]) || !m->lab[i].family)
 			return err_set(e, -EINVAL, "broken model: lab prefix %u", i);
 	for (uint32_t i = 0; i < m->nnets; i++) {
 		const struct network *n = &m->nets[i];
-		if (!ended(n->name, sizeof(n->name)) || !shape_addr(&n->v4) || !shape_addr(&n->v6) ||
-		    !shape_addr(&n->router4) || !shape_addr(&n->router6) || n->v4.family % 4 || n->v6.family % 6 ||
-		    n->router4.family % 4 || n->router6.family % 6)
+		if (!rules_ended(n->name, sizeof(n->name)) || !rules_addr_shape(&n->v4) || !rules_addr_shape(&n->v6) ||
+		    !rules_addr_shape(&n->router4) || !rules_addr_shape(&n->router6) || n->v4.family % 4 ||
+		    n->v6.family % 6 || n->router4.family % 4 || n->router6.family % 6)
 			return err_set(e, -EINVAL, "broken model: network %u", i);
 	}
 	for (uint32_t i = 0; i < m->nhoneypots; i++)
 		if (!shape_honeypot(m, &m->honeypots[i]))
 			return err_set(e, -EINVAL, "broken model: honeypot %u", i);
-	if (!shape_policy(&m->policy))
+	if (!rules_policy_shape(m, &m->policy))
 		return err_set(e, -EINVAL, "broken model: policy");
 	if (!shape_introspection(&m->introspection))
 		return err_set(e, -EINVAL, "broken model: introspection");
-	return 0;
+	return rules_pool_shape(m, e);
 }
 
 bool rules_hostname(const char *s)
@@ -155,27 +125,29 @@ static bool prefix_ok(const struct addr *p)
 	       p->plen <= (p->family == 4 ? V4_PLEN_MAX : V6_PLEN_MAX);
 }
 
-static void sense_prefix(struct run *r, enum place place, unsigned i, const struct addr *p, unsigned min, unsigned max)
+static void sense_prefix(struct rule_run *r, enum place place, unsigned i, const struct addr *p, unsigned min,
+			 unsigned max)
 {
 	char text[ADDR_TEXT], better[ADDR_TEXT];
 	const char *special = addr_special(p);
 	if (addr_host_bits(p)) {
 		struct addr net = addr_net(p);
-		breach(r, place, i, "%s has bits set behind its /%u: write %s", addr_text(p, text), p->plen,
-		       addr_text(&net, better));
+		rules_breach(r, place, i, "%s has bits set behind its /%u: write %s", addr_text(p, text), p->plen,
+			     addr_text(&net, better));
 	}
 	if (p->plen < min || p->plen > max)
-		breach(r, place, i, "%s: the prefix length must be /%u to /%u", addr_text(p, text), min, max);
+		rules_breach(r, place, i, "%s: the prefix length must be /%u to /%u", addr_text(p, text), min, max);
 	else if (special)
-		breach(r, place, i, "%s is not for hosts (%s)", addr_text(p, text), special);
+		rules_breach(r, place, i, "%s is not for hosts (%s)", addr_text(p, text), special);
 }
 
-static void sense_router(struct run *r, enum place place, unsigned i, const struct addr *net, const struct addr *a)
+static void sense_router(struct rule_run *r, enum place place, unsigned i, const struct addr *net, const struct addr *a)
 {
 	char x[ADDR_TEXT], y[ADDR_TEXT];
 	if (!net->family) {
 		if (a->family)
-			breach(r, place, i, "router %s: the network has no IPv%u prefix", addr_text(a, x), a->family);
+			rules_breach(r, place, i, "router %s: the network has no IPv%u prefix", addr_text(a, x),
+				     a->family);
 		return;
 	}
 	if (!prefix_ok(net))
@@ -183,12 +155,12 @@ static void sense_router(struct run *r, enum place place, unsigned i, const stru
 	struct addr one = *a;
 	one.plen = a->family == 4 ? 32 : 128;
 	if (!a->family)
-		breach(r, place, i, "the network has no IPv%u router", net->family);
+		rules_breach(r, place, i, "the network has no IPv%u router", net->family);
 	else if (a->plen != net->plen || !addr_in(net, a))
-		breach(r, place, i, "router %s is outside of %s", addr_text(&one, x), addr_text(net, y));
+		rules_breach(r, place, i, "router %s is outside of %s", addr_text(&one, x), addr_text(net, y));
 	else if (!rules_usable(net, a))
-		breach(r, place, i, "router %s is the network or broadcast address of %s", addr_text(&one, x),
-		       addr_text(net, y));
+		rules_breach(r, place, i, "router %s is the network or broadcast address of %s", addr_text(&one, x),
+			     addr_text(net, y));
 }
 
 /* Two prefixes, each with its place and what to call it. */
@@ -199,7 +171,7 @@ struct named_prefix {
 	const char *name; /* of the network; NULL for the lab */
 };
 
-static void sense_overlap(struct run *r)
+static void sense_overlap(struct rule_run *r)
 {
 	const struct model *m = r->m;
 	struct named_prefix all[2 * MODEL_NETS + MODEL_LAB_ADDRS];
@@ -217,25 +189,25 @@ static void sense_overlap(struct run *r)
 			if (!addr_overlap(all[i].a, all[k].a))
 #endif
 				continue;
-			breach(r, all[i].place, all[i].index, "%s overlaps with %s of %s%s", addr_text(all[i].a, x),
-			       addr_text(all[k].a, y), all[k].name ? "network " : "the lab",
-			       all[k].name ? all[k].name : "");
+			rules_breach(r, all[i].place, all[i].index, "%s overlaps with %s of %s%s",
+				     addr_text(all[i].a, x), addr_text(all[k].a, y),
+				     all[k].name ? "network " : "the lab", all[k].name ? all[k].name : "");
 		}
 	}
 }
 
-static void sense_networks(struct run *r)
+static void sense_networks(struct rule_run *r)
 {
 	const struct model *m = r->m;
 	for (uint32_t i = 0; i < m->nnets; i++) {
 		const struct network *n = &m->nets[i];
 		if (!text_is_name(n->name))
-			breach(r, PLACE_NET, i, "%s: not a name", n->name);
+			rules_breach(r, PLACE_NET, i, "%s: not a name", n->name);
 		for (uint32_t k = 0; k < i; k++)
 			if (!strcmp(n->name, m->nets[k].name))
-				breach(r, PLACE_NET, i, "two networks are called %s", n->name);
+				rules_breach(r, PLACE_NET, i, "two networks are called %s", n->name);
 		if (!n->v4.family && !n->v6.family)
-			breach(r, PLACE_NET, i, "network %s has no prefix: write v4 or v6", n->name);
+			rules_breach(r, PLACE_NET, i, "network %s has no prefix: write v4 or v6", n->name);
 		if (n->v4.family)
 			sense_prefix(r, PLACE_NET_V4, i, &n->v4, V4_PLEN_MIN, V4_PLEN_MAX);
 		if (n->v6.family)
@@ -245,18 +217,18 @@ static void sense_networks(struct run *r)
 	}
 }
 
-static void sense_uplink(struct run *r)
+static void sense_uplink(struct rule_run *r)
 {
 	const struct model *m = r->m;
 	if (m->uplink == UPLINK_NONE && m->nlab)
-		breach(r, PLACE_UPLINK, 0, "no uplink, but prefixes for the lab");
+		rules_breach(r, PLACE_UPLINK, 0, "no uplink, but prefixes for the lab");
 	if (m->uplink == UPLINK_LAB && !m->nlab)
-		breach(r, PLACE_UPLINK, 0, "the lab plays no prefix: write at least one, as 203.0.113.0/24");
+		rules_breach(r, PLACE_UPLINK, 0, "the lab plays no prefix: write at least one, as 203.0.113.0/24");
 	for (uint32_t i = 0; i < m->nlab; i++)
 		sense_prefix(r, PLACE_LAB, i, &m->lab[i], m->lab[i].family == 4 ? 8 : 16, 128);
 }
 
-static void sense_addr(struct run *r, unsigned i, unsigned k)
+static void sense_addr(struct rule_run *r, unsigned i, unsigned k)
 {
 	const struct honeypot *h = &r->m->honeypots[i];
 	const struct network *n = &r->m->nets[h->net];
@@ -268,100 +240,102 @@ static void sense_addr(struct run *r, unsigned i, unsigned k)
 	one.plen = one.family == 4 ? 32 : 128;
 	addr_text(&one, x);
 	if (!net->family)
-		breach(r, place, i, "%s: network %s has no IPv%u prefix", x, n->name, one.family);
+		rules_breach(r, place, i, "%s: network %s has no IPv%u prefix", x, n->name, one.family);
 	else if (!prefix_ok(net))
 		return;
 	else if (!addr_in(net, &one))
-		breach(r, place, i, "%s is outside of %s of network %s", x, addr_text(net, y), n->name);
+		rules_breach(r, place, i, "%s is outside of %s of network %s", x, addr_text(net, y), n->name);
 	else if (h->addrs[k].plen != net->plen)
-		breach(r, place, i, "%s has another prefix length than its network", x);
+		rules_breach(r, place, i, "%s has another prefix length than its network", x);
 	else if (!rules_usable(net, &one))
-		breach(r, place, i, "%s is the network or broadcast address of %s", x, addr_text(net, y));
+		rules_breach(r, place, i, "%s is the network or broadcast address of %s", x, addr_text(net, y));
 	else if (addr_equal(&one, router))
-		breach(r, place, i, "%s is the router of network %s", x, n->name);
+		rules_breach(r, place, i, "%s is the router of network %s", x, n->name);
 	for (unsigned o = 0; o <= i; o++) {
 		const struct honeypot *other = &r->m->honeypots[o];
 		unsigned end = o == i ? k : other->naddrs;
 		for (unsigned j = 0; j < end; j++)
 			if (addr_equal(&one, &other->addrs[j]))
-				breach(r, place, i, "%s is %s %s", x,
-				       o == i ? "written twice for" : "already the address of", other->name);
+				rules_breach(r, place, i, "%s is %s %s", x,
+					     o == i ? "written twice for" : "already the address of", other->name);
 	}
 }
 
-static void sense_mac(struct run *r, unsigned i)
+static void sense_mac(struct rule_run *r, unsigned i)
 {
 	static const uint8_t zero[6];
 	const struct honeypot *h = &r->m->honeypots[i];
 	char text[MAC_TEXT];
 	if (h->mac[0] & 1 || !memcmp(h->mac, zero, 6))
-		breach(r, PLACE_MAC, i, "%s is not the address of one machine (unicast)", mac_text(h->mac, text));
+		rules_breach(r, PLACE_MAC, i, "%s is not the address of one machine (unicast)", mac_text(h->mac, text));
 	for (unsigned o = 0; o < i; o++)
 		if (!memcmp(h->mac, r->m->honeypots[o].mac, 6))
-			breach(r, PLACE_MAC, i, "%s is already the MAC of %s: write another mac",
-			       mac_text(h->mac, text), r->m->honeypots[o].name);
+			rules_breach(r, PLACE_MAC, i, "%s is already the MAC of %s: write another mac",
+				     mac_text(h->mac, text), r->m->honeypots[o].name);
 }
 
-static void sense_honeypot(struct run *r, unsigned i)
+static void sense_honeypot(struct rule_run *r, unsigned i)
 {
 	const struct honeypot *h = &r->m->honeypots[i];
 	if (!text_is_name(h->name))
-		breach(r, PLACE_HONEYPOT, i, "%s: not a name", h->name);
+		rules_breach(r, PLACE_HONEYPOT, i, "%s: not a name", h->name);
 	for (unsigned k = 0; k < i; k++)
 		if (!strcmp(h->name, r->m->honeypots[k].name))
-			breach(r, PLACE_HONEYPOT, i, "two honeypots are called %s", h->name);
+			rules_breach(r, PLACE_HONEYPOT, i, "two honeypots are called %s", h->name);
 	if (!text_is_name(h->image))
-		breach(r, PLACE_IMAGE, i, "%s: not the name of an image", h->image);
+		rules_breach(r, PLACE_IMAGE, i, "%s: not the name of an image", h->image);
 	if (!rules_hostname(h->hostname))
-		breach(r, PLACE_HOSTNAME, i, "%s: not a host name", h->hostname);
+		rules_breach(r, PLACE_HOSTNAME, i, "%s: not a host name", h->hostname);
 	if (!backend_built(h->backend))
-		breach(r, PLACE_BACKEND, i, "backend %s is not in this version of skep: only uml is",
-		       backend_name(h->backend));
+		rules_breach(r, PLACE_BACKEND, i, "backend %s is not in this version of skep: only uml is",
+			     backend_name(h->backend));
 	if (h->memory < MEMORY_MIN || h->memory > MEMORY_MAX || h->memory & 0xfffff)
-		breach(r, PLACE_MEMORY, i, "memory must be whole MiB, 32M to 64G");
+		rules_breach(r, PLACE_MEMORY, i, "memory must be whole MiB, 32M to 64G");
 	if (h->cpus < 1 || h->cpus > CPUS_MAX)
-		breach(r, PLACE_CPUS, i, "cpus must be 1 to %u", CPUS_MAX);
+		rules_breach(r, PLACE_CPUS, i, "cpus must be 1 to %u", CPUS_MAX);
 	else if (h->backend == BACKEND_UML && h->cpus > 1)
-		breach(r, PLACE_CPUS, i, "backend uml runs one cpu only: write cpus: 1");
+		rules_breach(r, PLACE_CPUS, i, "backend uml runs one cpu only: write cpus: 1");
 	if (h->boot_seconds < BOOT_MIN || h->boot_seconds > BOOT_MAX)
-		breach(r, PLACE_BOOT, i, "boot-timeout must be 5s to 1h");
+		rules_breach(r, PLACE_BOOT, i, "boot-timeout must be 5s to 1h");
 	if (!h->naddrs)
-		breach(r, PLACE_HONEYPOT, i, "honeypot %s has no address", h->name);
+		rules_breach(r, PLACE_HONEYPOT, i, "honeypot %s has no address", h->name);
 	for (unsigned k = 0; k < h->naddrs; k++)
 		sense_addr(r, i, k);
 	sense_mac(r, i);
 }
 
-static void sense_evidence(struct run *r)
+static void sense_evidence(struct rule_run *r)
 {
 	const struct evidence_conf *c = &r->m->evidence;
 	if (c->max_bytes && (c->max_bytes < EV_SIZE_MIN || c->max_bytes > EV_SIZE_MAX))
-		breach(r, PLACE_MAX_SIZE, 0, "max-size must be 1M to 1024T, or unlimited");
+		rules_breach(r, PLACE_MAX_SIZE, 0, "max-size must be 1M to 1024T, or unlimited");
 	if (c->max_age && (c->max_age < EV_AGE_MIN || c->max_age > EV_AGE_MAX))
-		breach(r, PLACE_MAX_AGE, 0, "max-age must be 1m to 3660d, or unlimited");
+		rules_breach(r, PLACE_MAX_AGE, 0, "max-age must be 1m to 3660d, or unlimited");
 	if (c->rotate_bytes < EV_ROTATE_MIN || c->rotate_bytes > EV_ROTATE_MAX)
-		breach(r, PLACE_ROTATE, 0, "rotate must be 64k to 16G");
+		rules_breach(r, PLACE_ROTATE, 0, "rotate must be 64k to 16G");
 	else if (c->max_bytes && c->rotate_bytes > c->max_bytes)
-		breach(r, PLACE_ROTATE, 0, "rotate is larger than max-size");
+		rules_breach(r, PLACE_ROTATE, 0, "rotate is larger than max-size");
 	if (c->min_free > EV_SIZE_MAX)
-		breach(r, PLACE_MIN_FREE, 0, "min-free must be 0 to 1024T");
+		rules_breach(r, PLACE_MIN_FREE, 0, "min-free must be 0 to 1024T");
 	if (c->ring_bytes < EV_RING_MIN || c->ring_bytes > EV_RING_MAX || c->ring_bytes & (c->ring_bytes - 1))
-		breach(r, PLACE_RING, 0, "ring must be a power of two, 64k to 1G");
+		rules_breach(r, PLACE_RING, 0, "ring must be a power of two, 64k to 1G");
 }
 
 void rules_sense(const struct model *m, const struct rule_sink *sink)
 {
-	struct run r = { .m = m, .sink = sink };
+	struct rule_run r = { .m = m, .sink = sink };
 	if (!text_is_name(m->name))
-		breach(&r, PLACE_NAME, 0, "%s: not a name", m->name);
+		rules_breach(&r, PLACE_NAME, 0, "%s: not a name", m->name);
 	if (!m->nnets)
-		breach(&r, PLACE_MODEL, 0, "there is no network");
+		rules_breach(&r, PLACE_MODEL, 0, "there is no network");
 	sense_networks(&r);
 	sense_uplink(&r);
 	sense_overlap(&r);
 	for (uint32_t i = 0; i < m->nhoneypots && !r.stop; i++)
 		sense_honeypot(&r, i);
 	sense_evidence(&r);
+	if (!r.stop)
+		rules_policy_sense(m, sink);
 }
 
 static bool first_breach(void *arg, enum place place, unsigned index, const char *text)
@@ -371,6 +345,17 @@ static bool first_breach(void *arg, enum place place, unsigned index, const char
 	(void)index;
 	err_set(e, -EINVAL, "%s", text);
 	return false;
+}
+
+int model_check_policy(const struct model *m, struct err *e)
+{
+	struct err mine = { 0 };
+	struct rule_sink sink = { first_breach, &mine };
+	int r = rules_shape(m, e);
+	if (r < 0)
+		return r;
+	rules_policy_sense(m, &sink);
+	return mine.code ? err_set(e, -EINVAL, "%s", mine.text) : 0;
 }
 
 int model_check(const struct model *m, struct err *e)

@@ -6,8 +6,6 @@
 #define AT(type, field) .offset = offsetof(struct type, field)
 #define INT(type, field) AT(type, field), .size = sizeof(((struct type *)0)->field)
 
-static const char *const allow_deny[] = { "allow", "deny", NULL };
-static const char *const deny_allow[] = { "deny", "allow", NULL };
 /* In the order of enum backend_kind. */
 static const char *const backend_words[] = { "uml", "qemu", "bochs", "vmware", "libvirt", "vmware-cmd", NULL };
 /* In the order of enum introspection_mode, and of enum on_tamper. */
@@ -25,41 +23,6 @@ static const struct key uplink_keys[] = {
 	{ "lab", KEY_LAB, PLACE_UPLINK, .required = true },
 	{ "interface", KEY_LATER },
 	{ "nat", KEY_LATER },
-	{ NULL },
-};
-
-static const struct key rate_keys[] = {
-	{ "tcp", KEY_RATE, .offset = LIMIT_CLASS_TCP * sizeof(struct limit) },
-	{ "udp", KEY_RATE, .offset = LIMIT_CLASS_UDP * sizeof(struct limit) },
-	{ "icmp", KEY_RATE, .offset = LIMIT_CLASS_ICMP * sizeof(struct limit) },
-	{ "other", KEY_RATE, .offset = LIMIT_CLASS_OTHER * sizeof(struct limit) },
-	{ NULL },
-};
-
-static const struct key flow_budget_keys[] = {
-	{ "bytes", KEY_AMOUNT, .min = 1, .max = BUDGET_BYTES_MAX, .unlimited = true },
-	{ "packets", KEY_COUNT, .min = 1, .max = BUDGET_PACKETS_MAX, .unlimited = true },
-	{ NULL },
-};
-
-static const struct key honeypot_budget_keys[] = {
-	{ "bytes", KEY_AMOUNT, .min = 1, .max = BUDGET_BYTES_MAX, .unlimited = true, .size = 1 },
-	{ "packets", KEY_COUNT, .min = 1, .max = BUDGET_PACKETS_MAX, .unlimited = true, .size = 1 },
-	{ NULL },
-};
-
-static const struct key budget_keys[] = {
-	{ "flow", KEY_BUDGET, AT(policy, flow), .sub = flow_budget_keys },
-	{ "honeypot", KEY_BUDGET, AT(policy, honeypot), .sub = honeypot_budget_keys },
-	{ NULL },
-};
-
-static const struct key policy_keys[] = {
-	{ "inbound", KEY_WORD, INT(policy, inbound_deny), .words = allow_deny },
-	{ "outbound", KEY_RATES, AT(policy, outbound), .sub = rate_keys },
-	{ "lateral", KEY_RATES, AT(policy, lateral), .sub = rate_keys },
-	{ "multicast", KEY_WORD, INT(policy, multicast_allow), .words = deny_allow },
-	{ "budget", KEY_MAP, .sub = budget_keys },
 	{ NULL },
 };
 
@@ -85,22 +48,33 @@ static const struct key honeypot_keys[] = {
 	{ "cpus", KEY_UINT, PLACE_CPUS, INT(honeypot, cpus), .min = 1, .max = CPUS_MAX },
 	{ "hostname", KEY_HOSTNAME, PLACE_HOSTNAME, AT(honeypot, hostname) },
 	{ "boot-timeout", KEY_SECONDS, PLACE_BOOT, INT(honeypot, boot_seconds), .min = BOOT_MIN, .max = BOOT_MAX },
-	{ "policy", KEY_MAP, AT(honeypot, policy), .sub = policy_keys },
+	{ "policy", KEY_POLICY, PLACE_HP_POLICY, AT(honeypot, policy), .sub = policy_keys },
 	{ "introspection", KEY_WORD, INT(honeypot, introspection.mode), .words = introspection_words },
 	{ "on-tamper", KEY_WORD, INT(honeypot, introspection.on_tamper), .words = tamper_words },
 	{ NULL },
 };
 
 /* Bound in this order, whatever the file's: honeypots refer to networks and
- * begin with the honeynet's policy. */
+ * begin with the honeynet's policy; triggers refer to both and to policies. */
 const struct key model_keys[] = {
 	{ "honeynet", KEY_NAME, PLACE_NAME, .required = true, AT(model, name) },
 	{ "networks", KEY_NETWORKS, PLACE_MODEL, .required = true, .sub = network_keys },
 	{ "uplink", KEY_UPLINK, PLACE_UPLINK, .sub = uplink_keys },
-	{ "policy", KEY_MAP, PLACE_POLICY, AT(model, policy), .sub = policy_keys },
+	{ "policy", KEY_POLICY, PLACE_POLICY, AT(model, policy), .sub = policy_keys },
+	{ "policies", KEY_POLICIES, .sub = policy_keys },
 	{ "introspection", KEY_WORD, INT(model, introspection.mode), .words = introspection_words },
 	{ "on-tamper", KEY_WORD, INT(model, introspection.on_tamper), .words = tamper_words },
 	{ "evidence", KEY_MAP, PLACE_EVIDENCE, AT(model, evidence), .sub = evidence_keys },
 	{ "honeypots", KEY_HONEYPOTS, .required = true, .sub = honeypot_keys },
+	{ "notify", KEY_MAP, PLACE_NOTIFY, AT(model, notify), .sub = notify_keys },
+	{ "triggers", KEY_TRIGGERS, .sub = trigger_keys },
+	{ NULL },
+};
+
+const struct key policy_file_keys[] = {
+	{ "policy", KEY_POLICY, PLACE_POLICY, .required = true, AT(model, policy), .sub = policy_keys },
+	{ "policies", KEY_POLICIES, .sub = policy_keys },
+	{ "notify", KEY_MAP, PLACE_NOTIFY, AT(model, notify), .sub = notify_keys },
+	{ "triggers", KEY_TRIGGERS, .sub = trigger_keys },
 	{ NULL },
 };

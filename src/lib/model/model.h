@@ -164,14 +164,41 @@ void diag_add(struct diag *d, struct mark at, const char *fmt, ...) __attribute_
  */
 int model_parse(const char *text, size_t n, struct model *out, struct diag *d);
 
+/*
+ * A file that holds only a policy: the keys policy, policies, triggers and
+ * notify. *out has no networks and no honeypots (out->policy, out->pool, ... are
+ * filled), and model_check refuses it; model_check_policy does not.
+ */
+int model_parse_policy(const char *text, size_t n, struct model *out, struct diag *d);
+/* The same for a honeynet: rules may name its networks and honeypots. *out is
+ * *net with all its honeypots under the policy. net and out may be the same. */
+int model_parse_policy_for(const char *text, size_t n, const struct model *net, struct model *out, struct diag *d);
+/* Whether the text is of a file with a policy only, rather than of a honeynet's. */
+bool model_is_policy(const char *text, size_t n);
+/* The preset of that name, as model_parse_policy. -ENOENT, with a complaint in
+ * d: there is none. */
+int model_preset(const char *name, struct model *out, struct diag *d);
+/* The presets, in the order of the files' names; NULL after the last. The text
+ * is that of examples/policies/NAME.yaml, *n bytes. */
+const char *model_preset_name(unsigned i);
+const char *model_preset_text(unsigned i, size_t *n);
+/* Puts the policy, the named ones, triggers and notices of `policy` (of
+ * model_parse_policy or model_preset) into net, for all its honeypots. */
+void model_put_policy(struct model *net, const struct model *policy);
+
 /* Every rule that holds between values, and every bound, for a model that came
  * from another process. 0 or -EINVAL. */
+int model_check_policy(const struct model *m, struct err *e);
 int model_check(const struct model *m, struct err *e);
 
 /* A sealed memfd that holds *m, to be closed by the caller; or -errno. */
 int model_seal(const struct model *m, struct err *e);
 /* Reads and checks a model out of a memfd. The fd stays the caller's. */
 int model_open(int fd, struct model *out, struct err *e);
+
+/* How files write it: "tcp", "A"; else a number in buf. */
+const char *model_protocol_name(unsigned number, char buf[16]);
+const char *model_qtype_name(unsigned type, char buf[16]);
 
 const struct honeypot *model_honeypot(const struct model *m, const char *name);
 

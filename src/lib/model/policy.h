@@ -77,7 +77,8 @@ struct keyword {
 	uint8_t bytes[KEYWORD_MAX];
 };
 
-/* When, in UTC. */
+/* When, in UTC. What goes over midnight belongs to the day on which it begins:
+ * mon 22:00-06:00 ends on Tuesday. */
 struct when {
 	uint8_t days; /* bit 0 = Monday; 0 = always */
 	uint8_t pad;
@@ -116,7 +117,10 @@ enum rule_state { RULE_STATE_ANY, RULE_STATE_NEW, RULE_STATE_ESTABLISHED, RULE_S
 
 /* A conversation matches if everything does that is set; zero = any. Addresses
  * and ports are those of the side that begins it (from, sports) and of the other
- * (to, ports), whoever sends the frame. */
+ * (to, ports), whoever sends the frame. `honeypots` asks for the one whose policy
+ * is being asked. proto 1 (ICMP) stands for ICMP of both families, 58 for ICMPv6
+ * alone. One rule may stand in the lists of several policies: what it counts per
+ * honeynet is one count. */
 struct rule {
 	char name[RULE_NAME_CAP];
 	uint8_t directions; /* RULE_OUT, ...; never 0 */

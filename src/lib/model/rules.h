@@ -31,7 +31,11 @@ enum place {
 	PLACE_CPUS,
 	PLACE_HOSTNAME,
 	PLACE_BOOT,
+	PLACE_HP_POLICY,
 	PLACE_POLICY,
+	PLACE_NAMED,   /* index of the named policy */
+	PLACE_TRIGGER, /* index of the trigger */
+	PLACE_NOTIFY,
 	PLACE_EVIDENCE,
 	PLACE_MAX_SIZE,
 	PLACE_MAX_AGE,
@@ -39,7 +43,8 @@ enum place {
 	PLACE_MIN_FREE,
 	PLACE_RING,
 	PLACE_ADDR, /* + 0..MODEL_ADDRS-1 */
-	PLACE_COUNT = PLACE_ADDR + MODEL_ADDRS
+	PLACE_COUNT = PLACE_ADDR + MODEL_ADDRS,
+	PLACE_RULE = PLACE_COUNT /* index into the pool */
 };
 
 /* Bounds; the table of keys (keys.c) uses the same. */
@@ -55,6 +60,15 @@ enum place {
 #define BUDGET_BYTES_MAX (1ull << 50)
 #define BUDGET_PACKETS_MAX 1000000000000ull
 #define PERIOD_MAX 86400u
+#define CONCURRENT_MAX 1000000u
+#define JITTER_MAX 90u
+#define BANDWIDTH_MIN 1024ull
+#define BANDWIDTH_MAX (1ull << 40)
+#define DNS_NAME_MAX 253u
+#define DNS_LABEL_MAX 63u
+#define DNS_ENTROPY_MAX 8000u
+#define DNS_ANSWER_MIN 64u
+#define TRIGGER_SECONDS_MAX (30u * 86400u)
 #define EV_SIZE_MIN (1ull << 20)
 #define EV_SIZE_MAX (1ull << 50)
 #define EV_AGE_MIN 60ull
@@ -76,6 +90,26 @@ int rules_shape(const struct model *m, struct err *e);
 
 /* Every rule between values; the shape must be right. */
 void rules_sense(const struct model *m, const struct rule_sink *sink);
+/* check_policy.c: the part of each that is about policies, the pool, triggers
+ * and notices; a model that holds a policy only has nothing else. */
+bool rules_policy_shape(const struct model *m, const struct policy *p);
+int rules_pool_shape(const struct model *m, struct err *e);
+void rules_policy_sense(const struct model *m, const struct rule_sink *sink);
+
+/* ---- parts of both ---- */
+
+/* The sink with its answer: after "enough" nothing more is reported. */
+struct rule_run {
+	const struct model *m;
+	const struct rule_sink *sink;
+	bool stop;
+};
+void rules_breach(struct rule_run *r, enum place place, unsigned index, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+bool rules_mail(const char *s); /* what sendmail(8) may be given as an address */
+bool rules_url(const char *s);  /* http or https, without blanks or quotes */
+bool rules_ended(const char *s, size_t cap);
+bool rules_addr_shape(const struct addr *a);
 
 /* RFC 1123: labels of letters, digits and inner hyphens, with dots between them. */
 bool rules_hostname(const char *s);

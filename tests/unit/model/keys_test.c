@@ -28,7 +28,7 @@ static const json_t *resolve(const json_t *node)
 	return to;
 }
 
-/* The alternative that is a mapping. */
+/* The alternative that is a mapping, or a list of such. */
 static const json_t *mapping(const json_t *node)
 {
 	size_t i;
@@ -36,10 +36,10 @@ static const json_t *mapping(const json_t *node)
 	node = resolve(node);
 	json_array_foreach(json_object_get(node, "oneOf"), i, alt)
 	{
-		if (json_object_get(resolve(alt), "properties"))
-			return resolve(alt);
+		if (json_object_get(resolve(alt), "properties") || json_object_get(resolve(alt), "items"))
+			return mapping(alt);
 	}
-	return node;
+	return json_object_get(node, "items") ? mapping(json_object_get(node, "items")) : node;
 }
 
 static bool lists(const json_t *array, const char *word)
@@ -90,7 +90,7 @@ static void table_agrees(const struct key *keys, const json_t *node, const char 
 			fail_msg("%s: required here, optional there", sub);
 		if (k->type == KEY_WORD)
 			words_agree(k, own);
-		if (k->type == KEY_NETWORKS || k->type == KEY_HONEYPOTS)
+		if (k->type == KEY_NETWORKS || k->type == KEY_HONEYPOTS || k->type == KEY_POLICIES)
 			table_agrees(k->sub, mapping(json_object_get(own, "additionalProperties")), sub);
 		else if (k->sub)
 			table_agrees(k->sub, mapping(own), sub);
@@ -142,7 +142,50 @@ static void examples_in_man_are_good(void **state)
 		*end = '.';
 		at = end;
 	}
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
+}
+
+static void unescaped(char *to, size_t cap, const char *s, size_t n)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < n && at + 1 < cap; i++) {
+		to[at++] = s[i];
+		if (s[i] == '\\' && i + 1 < n && s[i + 1] == 'e') /* roff's name of a backslash */
+			i++;
+	}
+	to[at] = '\0';
+}
+
+/* Each key of a policy has an example, which is right in its place. */
+static void lines_in_man_are_good(void **state)
+{
+	(void)state;
+	static const char head[] = "honeynet: n\nnetworks: {lan: {v4: 198.51.100.0/24}}\nhoneypots:\n"
+				   "  web1: {image: busybox, address: 198.51.100.10}\n"
+				   "  db1: {image: busybox, address: 198.51.100.11}\n";
+	const char *rules = strstr(man, "\n.Ss Rules"), *named = strstr(man, "\n.Ss Named policies");
+	const char *triggers = strstr(man, "\n.Ss Triggers"), *notices = strstr(man, "\n.Ss Notices");
+	unsigned n = 0;
+	assert_true(rules && named && triggers && notices);
+	for (const char *at = strstr(man, "\n.Ss Policy"); (at = strstr(at, "\n.Dl ")); n++) {
+		static struct model m;
+		char line[256], file[1024];
+		size_t len = strcspn(at + 5, "\n");
+		unescaped(line, sizeof(line), at + 5, len);
+		const char *policy = "policy: {inspect: inline}\npolicies: {tight: {preset: strict}}\n";
+		const char *notify = "notify: {mail: root}\n";
+		if (at < rules)
+			snprintf(file, sizeof(file), "%spolicy:\n  %s\n", head, line);
+		else if (at < named)
+			snprintf(file, sizeof(file), "%spolicy:\n  inspect: inline\n  rules:\n    %s\n", head, line);
+		else if (at > notices || at < triggers)
+			snprintf(file, sizeof(file), "%s%s\n", head, line);
+		else
+			snprintf(file, sizeof(file), "%s%s%striggers:\n  %s\n", head, policy, notify, line);
+		good(file, &m);
+		at++;
+	}
+	assert_true(n > 50);
 }
 
 static void tables_are_sane(const struct key *keys)
@@ -200,6 +243,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(schema_agrees),
 		cmocka_unit_test(man_explains_every_key),
 		cmocka_unit_test(examples_in_man_are_good),
+		cmocka_unit_test(lines_in_man_are_good),
 		cmocka_unit_test(no_name_twice),
 	};
 	if (argc != 3)
