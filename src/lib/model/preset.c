@@ -11,7 +11,7 @@ struct preset {
 	size_t n;
 };
 
-#include "preset_table.h"
+#include <preset_table.h> /* made by tools/presets.py */
 
 enum { PRESETS = sizeof(presets) / sizeof(presets[0]) };
 
