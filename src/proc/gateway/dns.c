@@ -3,6 +3,7 @@
 
 #include "proc/gateway/dns_msg.h"
 #include "proc/gateway/dns_names.h"
+#include "proc/gateway/arena.h"
 #include "proc/gateway/gateway.h"
 
 #include <errno.h>
@@ -32,12 +33,8 @@ struct dns_pot {
 
 int dns_init(struct dns *d, struct err *e)
 {
-	size_t n = MODEL_HONEYPOTS * sizeof(d->pots[0]);
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return err_sys(e, -errno, "cannot map the memory of DNS questions");
-	d->pots = p;
-	return 0;
+	d->pots = arena_map(MODEL_HONEYPOTS * sizeof(d->pots[0]));
+	return d->pots ? 0 : err_sys(e, -errno, "cannot map the memory of DNS questions");
 }
 
 void dns_free(struct dns *d)

@@ -2,6 +2,7 @@
 #include "proc/gateway/engine.h"
 
 #include "proc/gateway/decode.h"
+#include "proc/gateway/arena.h"
 #include "proc/gateway/gateway.h"
 
 #include <errno.h>
@@ -11,16 +12,10 @@
 
 #define HEAD_MAX 192u /* more headers than that: the frame may not change at all */
 
-static void *map(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int engine_init(struct engine *x, const uint8_t hash_key[16], struct err *e)
 {
-	*x = (struct engine){ .at = map((ENGINE_OWED + 1) * sizeof(x->at[0])),
-			      .buckets = map(ENGINE_OWED * sizeof(x->buckets[0])) };
+	*x = (struct engine){ .at = arena_map((ENGINE_OWED + 1) * sizeof(x->at[0])),
+			      .buckets = arena_map(ENGINE_OWED * sizeof(x->buckets[0])) };
 	if (!x->at || !x->buckets) {
 		int r = err_sys(e, -errno, "cannot map the table of frames that the engine has");
 		engine_free(x);

@@ -3,6 +3,7 @@
 
 #include "proc/gateway/capture.h"
 #include "proc/gateway/decode.h"
+#include "proc/gateway/arena.h"
 #include "proc/gateway/gateway.h"
 
 #include <errno.h>
@@ -18,12 +19,6 @@ static const uint64_t timeouts[FLOW_LIST_COUNT] = {
 	[FLOW_LIST_ICMP] = 30 * EV_SEC,     [FLOW_LIST_OTHER] = 60 * EV_SEC,
 };
 
-static void *map(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int flow_table_init(struct flow_table *t, uint32_t max, uint32_t per_honeypot, const uint8_t hash_key[16],
 		    struct err *e)
 {
@@ -35,10 +30,10 @@ int flow_table_init(struct flow_table *t, uint32_t max, uint32_t per_honeypot, c
 	while (buckets < max && buckets < 1u << 30)
 		buckets *= 2;
 	t->mask = buckets - 1;
-	t->at = map(((size_t)max + 1) * sizeof(t->at[0]));
-	t->sums = map(((size_t)max + 1) * sizeof(t->sums[0]));
-	t->macs = map(((size_t)max + 1) * sizeof(t->macs[0]));
-	t->buckets = map((size_t)buckets * sizeof(t->buckets[0]));
+	t->at = arena_map_huge(((size_t)max + 1) * sizeof(t->at[0]));
+	t->sums = arena_map(((size_t)max + 1) * sizeof(t->sums[0]));
+	t->macs = arena_map(((size_t)max + 1) * sizeof(t->macs[0]));
+	t->buckets = arena_map_huge((size_t)buckets * sizeof(t->buckets[0]));
 	if (!t->at || !t->sums || !t->macs || !t->buckets) {
 		int r = err_sys(e, -errno, "cannot map a table of %u flows", max);
 		flow_table_free(t);

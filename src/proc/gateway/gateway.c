@@ -3,6 +3,7 @@
  * The core: ports, the index of who is who, and the walk of a frame. The
  * process around it is process.c.
  */
+#include "proc/gateway/arena.h"
 #include "proc/gateway/gateway.h"
 
 #include "proc/gateway/capture.h"
@@ -351,15 +352,9 @@ bool gateway_is_frozen(const struct gateway *g, const struct port *p)
 
 /* ---- memory -------------------------------------------------------------- */
 
-static void *map(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 {
-	struct gateway *g = map(sizeof(*g));
+	struct gateway *g = arena_map(sizeof(*g));
 	if (!g) {
 		err_sys(e, -errno, "cannot map the gateway's memory");
 		return NULL;
@@ -367,9 +362,9 @@ struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 	policies_init(&g->policies);
 	index_rebuild(g);
 	g->wall = ev_realtime() - ev_monotonic();
-	g->stamps = map(STAMPS * sizeof(g->stamps[0]));
-	g->rx.room = map((size_t)RX_BATCH * RX_ROOM);
-	g->copy = map(2 * (size_t)EDIT_ROOM);
+	g->stamps = arena_map(STAMPS * sizeof(g->stamps[0]));
+	g->rx.room = arena_map((size_t)RX_BATCH * RX_ROOM);
+	g->copy = arena_map(2 * (size_t)EDIT_ROOM);
 	g->answer = g->copy ? g->copy + EDIT_ROOM : NULL;
 	if (!g->stamps || !g->rx.room || !g->copy)
 		err_sys(e, -errno, "cannot map the gateway's memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/gateway/limits.h"
 
+#include "proc/gateway/arena.h"
 #include "proto/proto.h"
 
 #include <errno.h>
@@ -50,21 +51,15 @@ struct limit_share {
 	uint64_t lost;      /* newest address that was forgotten */
 };
 
-static void *map(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int limits_init(struct limits *t, const uint8_t hash_key[16], struct err *e)
 {
 	_Static_assert(sizeof(struct limit_key) == 32, "hashed as bytes");
 	_Static_assert(sizeof(struct limit_chunk) == 64, "a cache line");
 	*t = (struct limits){ .windows_share = WINDOWS_SHARE, .chunks_share = CHUNKS_SHARE };
-	t->at = map((LIMIT_WINDOWS + 1) * sizeof(t->at[0]));
-	t->chunk = map((LIMIT_CHUNKS + 1) * sizeof(t->chunk[0]));
-	t->buckets = map(LIMIT_BUCKETS * sizeof(t->buckets[0]));
-	t->shares = map(SLOTS * sizeof(t->shares[0]));
+	t->at = arena_map((LIMIT_WINDOWS + 1) * sizeof(t->at[0]));
+	t->chunk = arena_map((LIMIT_CHUNKS + 1) * sizeof(t->chunk[0]));
+	t->buckets = arena_map(LIMIT_BUCKETS * sizeof(t->buckets[0]));
+	t->shares = arena_map(SLOTS * sizeof(t->shares[0]));
 	if (!t->at || !t->chunk || !t->buckets || !t->shares) {
 		int r = err_sys(e, -errno, "cannot map the tables of limits");
 		limits_free(t);
