@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "proc/gateway/capture.h"
+#include "proc/gateway/engine.h"
 #include "proc/gateway/hold.h"
 #include "proto/msg.h"
 #include "sandbox/isolate.h"
@@ -150,6 +151,18 @@ static int policy(struct process *x, struct msg *m, struct err *e)
 	const struct gw_policy *b = MSG_BODY_AS(m, gw_policy);
 	if (m->nfds != 1)
 		return err_set(e, -EPROTO, "a policy needs its memfd");
+#ifdef MUTANT_RELOAD_GAP
+	/* As with `iptables -F`: the old rules go before the new ones come. */
+	static struct policy_set none;
+	none = *x->g->policies.now;
+	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
+		none.of[i] = (struct policy){ .outbound = { { LIMIT_UNLIMITED, 0 } } };
+	none.generation += 0x80000000u;
+	x->g->policies.now = &none;
+	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
+		if (x->g->ports[i].used)
+			gateway_receive(x->g, &x->g->ports[i], EPOLLIN);
+#endif
 	return policies_load(&x->g->policies, m->fds[0], b->n, b->generation, e);
 }
 
@@ -221,6 +234,9 @@ static void command(struct process *x, struct msg *m)
 		break;
 	case MSG_GW_HOLD:
 		r = hold(x, m, &e);
+		break;
+	case MSG_GW_ALERT:
+		engine_alert(x->g, MSG_BODY_AS(m, gw_alert), ev_monotonic());
 		break;
 	case MSG_GW_STATS:
 		r = stats(x, m->req, &e);

@@ -59,13 +59,19 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void connect_cli(struct world *w)
+static int connect_ctl(struct world *w)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", w->path);
 	int c = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	if (c < 0 || connect(c, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("connect");
+	return c;
+}
+
+static void connect_cli(struct world *w)
+{
+	int c = connect_ctl(w);
 	w->cli = (struct chan){ .fd = c, .self = ROLE_CLI, .peer = ROLE_SUPER, .state = STATE_ANY };
 }
 
@@ -91,7 +97,9 @@ void world_start(struct world *w)
 void world_start_early(struct world *w, const struct model *m)
 {
 	int pair[2];
+	static struct policy_pool pool;
 	memset(w, 0, sizeof(*w));
+	w->pool = &pool;
 	w->early = m;
 	w->next_pid = 1000;
 	snprintf(w->dir, sizeof(w->dir), "/tmp/skep-super-XXXXXX");
@@ -125,7 +133,7 @@ void world_start_early(struct world *w, const struct model *m)
 	close(pair[1]);
 	close(listen_fd);
 	w->priv = (struct chan){ .fd = pair[0], .self = ROLE_PRIV, .peer = ROLE_SUPER, .state = STATE_INIT };
-	w->gateway.fd = w->evidence.fd = w->cli.fd = -1;
+	w->gateway.fd = w->evidence.fd = w->cli.fd = w->notify.fd = -1;
 	for (int i = 0; i < SLOTS; i++)
 		w->vmm[i].fd = w->intro[i].fd = -1;
 	/* Its start: evidence, gateway, then PRIV_RUN. */
@@ -149,6 +157,7 @@ void world_end(struct world *w)
 	chan_close(&w->gateway);
 	chan_close(&w->evidence);
 	chan_close(&w->cli);
+	chan_close(&w->notify);
 	for (int i = 0; i < SLOTS; i++) {
 		chan_close(&w->vmm[i]);
 		chan_close(&w->intro[i]);
@@ -326,20 +335,44 @@ static void play_priv(struct world *w, struct msg *m)
 	}
 }
 
+static void take_policy(struct world *w, const struct msg *m)
+{
+	const struct gw_policy *p = MSG_BODY_AS(m, gw_policy);
+	struct gw_policy_entry x;
+	if (pread(m->fds[0], w->pool, sizeof(*w->pool), 0) != (ssize_t)sizeof(*w->pool))
+		die("a policy without its pool");
+	w->policy_generation = p->generation;
+	w->npolicies = p->n;
+	memset(w->policy, 0xff, sizeof(w->policy)); /* port 0xffff: none */
+	for (uint32_t i = 0; i < p->n; i++) {
+		if (pread(m->fds[0], &x, sizeof(x), (off_t)(sizeof(*w->pool) + i * sizeof(x))) != (ssize_t)sizeof(x))
+			die("a policy is missing");
+		if (x.port < SLOTS)
+			w->policy[x.port] = x;
+	}
+}
+
 static void play_gateway(struct world *w, struct msg *m)
 {
 	int slot = m->type == MSG_GW_PORT       ? MSG_BODY_AS(m, gw_port)->port
 		   : m->type == MSG_GW_PORT_DEL ? MSG_BODY_AS(m, gw_port_del)->port
 		   : m->type == MSG_GW_FREEZE   ? MSG_BODY_AS(m, gw_freeze)->port
+		   : m->type == MSG_GW_HOLD     ? MSG_BODY_AS(m, gw_hold)->port
 						: -1;
-	note(w, m->type, slot, m->type == MSG_GW_FREEZE ? MSG_BODY_AS(m, gw_freeze)->frozen : 0);
+	note(w, m->type, slot,
+	     m->type == MSG_GW_FREEZE ? MSG_BODY_AS(m, gw_freeze)->frozen
+	     : m->type == MSG_GW_HOLD ? MSG_BODY_AS(m, gw_hold)->held
+				      : 0);
 	if (w->mute_type_set && m->type == w->mute_type)
 		return;
 	if (m->type == MSG_GW_STATS) {
 		struct gw_port_stats g = { .frames_in = 10, .forwarded = 7, .dropped = 3, .lost = 1 };
 		msg_send(&w->gateway, MSG_GW_PORT_STATS, m->req, &g, sizeof(g), NULL, 0);
 	}
-	done(w, &w->gateway, MSG_GW_DONE, m, fails(w, m->type) ? -EIO : 0);
+	int bad = fails(w, m->type) ? -EIO : 0;
+	if (m->type == MSG_GW_POLICY && !bad)
+		take_policy(w, m);
+	done(w, &w->gateway, MSG_GW_DONE, m, bad);
 }
 
 static void play_evidence(struct world *w, struct msg *m)
@@ -351,6 +384,7 @@ static void play_evidence(struct world *w, struct msg *m)
 		const struct ev_event *e = MSG_BODY_AS(m, ev_event);
 		memcpy(w->last_event, e->eventid, sizeof(w->last_event));
 		w->last_uid = e->uid;
+		w->events[w->nevents++ % WORLD_EVENTS] = *e;
 		if (!strncmp(e->eventid, "skep.introspection.", 19) && w->nseeing < 64)
 			snprintf(w->seeing[w->nseeing++], sizeof(w->seeing[0]), "%s", e->eventid + 19);
 		w->freezes += !strcmp(e->eventid, "skep.policy.frozen") || !strcmp(e->eventid, "skep.policy.thawed");
@@ -397,6 +431,8 @@ static void play_intro(struct world *w, unsigned slot, struct msg *m)
 	if (fails(w, m->type)) {
 		d.status = -EIO;
 		snprintf(d.text, sizeof(d.text), "%s was told to fail", proto_rule(m->type)->name);
+	} else if (m->type == MSG_INTRO_WATCH) {
+		w->watch[slot] = *MSG_BODY_AS(m, intro_watch);
 	} else if (m->type == MSG_INTRO_PREPARE) {
 		fds[nfds++] = memfd_create("ring", MFD_CLOEXEC);
 		fds[nfds++] = memfd_create("plan", MFD_CLOEXEC);
@@ -446,11 +482,19 @@ static void play_cli(struct world *w, struct msg *m)
 	}
 }
 
+static void play_notify(struct world *w, struct msg *m)
+{
+	if (m->type == MSG_NOTIFY_CONF)
+		w->notify_conf = *MSG_BODY_AS(m, notify_conf);
+	else if (w->nnotices < 64)
+		w->notices[w->nnotices++] = *MSG_BODY_AS(m, notify_notice);
+}
+
 static void turn(struct world *w, int ms)
 {
 	static struct msg m;
-	enum { N = 4 + 2 * SLOTS };
-	struct chan *cs[N] = { &w->priv, &w->gateway, &w->evidence, &w->cli };
+	enum { N = 5 + 2 * SLOTS };
+	struct chan *cs[N] = { &w->priv, &w->gateway, &w->evidence, &w->cli, [N - 1] = &w->notify };
 	struct pollfd p[N];
 	for (int i = 0; i < SLOTS; i++)
 		cs[4 + i] = &w->vmm[i], cs[4 + SLOTS + i] = &w->intro[i];
@@ -480,6 +524,8 @@ static void turn(struct world *w, int ms)
 			play_evidence(w, &m);
 		else if (i == 3)
 			play_cli(w, &m);
+		else if (i == N - 1)
+			play_notify(w, &m);
 		else if (i < 4 + SLOTS)
 			play_vmm(w, (unsigned)(i - 4), &m);
 		else
@@ -596,5 +642,67 @@ unsigned world_count(const struct world *w, uint32_t type)
 	unsigned n = 0;
 	for (unsigned i = 0; i < w->n; i++)
 		n += w->trace[i].type == type;
+	return n;
+}
+
+void world_hit(struct world *w, unsigned slot, unsigned kind, unsigned what, uint32_t count)
+{
+	struct gw_hit x = { .port = (uint16_t)slot,
+			    .kind = (uint8_t)kind,
+			    .rule = RULE_NONE,
+			    .flow = 77,
+			    .count = count,
+			    .generation = w->policy_generation };
+	if (kind == HIT_LIMIT)
+		x.reason = (uint8_t)what;
+	else
+		x.keyword = (uint16_t)what;
+	if (msg_send(&w->gateway, MSG_GW_HIT, 0, &x, sizeof(x), NULL, 0) < 0)
+		die("send");
+}
+
+void world_intro_hit(struct world *w, unsigned slot, unsigned watch, const char *text)
+{
+	struct intro_hit x = {
+		.watch = watch, .generation = w->watch[slot].generation, .count = 1, .pid = 300, .session = 0xabc
+	};
+	snprintf(x.text, sizeof(x.text), "%s", text);
+	if (msg_send(&w->intro[slot], MSG_INTRO_HIT, 0, &x, sizeof(x), NULL, 0) < 0)
+		die("send");
+}
+
+bool world_policy(struct world *w, const struct model *m, uint32_t flags)
+{
+	struct cmd_policy a = { .flags = flags };
+	struct err e;
+	int fd = model_seal(m, &e);
+	if (fd < 0)
+		die(e.text);
+	w->ended = false;
+	if (msg_send(&w->cli, MSG_CMD_POLICY, ++w->last_req, &a, sizeof(a), &fd, 1) < 0)
+		die("send");
+	close(fd);
+	return world_run(w, 20000);
+}
+
+void world_notify(struct world *w)
+{
+	struct msg_empty x = { 0 };
+	w->notify = (struct chan){ .fd = connect_ctl(w), .self = ROLE_CLI, .peer = ROLE_SUPER, .state = STATE_ANY };
+	if (msg_send(&w->notify, MSG_CMD_NOTIFY, 1, &x, sizeof(x), NULL, 0) < 0)
+		die("send");
+	w->notify.self = ROLE_NOTIFY;
+}
+
+const struct policy *world_policy_of(const struct world *w, unsigned slot)
+{
+	return w->policy[slot].port == slot ? &w->policy[slot].policy : NULL;
+}
+
+unsigned world_events(const struct world *w, const char *id, const char *honeypot)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < w->nevents && i < WORLD_EVENTS; i++)
+		n += !strcmp(w->events[i].eventid, id) && (!honeypot || !strcmp(w->events[i].honeypot, honeypot));
 	return n;
 }

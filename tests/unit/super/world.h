@@ -15,6 +15,7 @@
  */
 #define TRACE_MAX 4096
 #define SLOTS 8
+#define WORLD_EVENTS 512
 
 struct traced {
 	uint32_t type;
@@ -49,6 +50,19 @@ struct world {
 	unsigned progress, honeypots, threads, fds;
 	struct rep_honeypot hp[SLOTS];
 	struct rep_net net;
+	/* what the gateway was sent last, whole */
+	uint32_t policy_generation, npolicies;
+	struct gw_policy_entry policy[SLOTS];
+	struct policy_pool *pool;
+	/* all events, the last ones if there were many */
+	struct ev_event events[WORLD_EVENTS];
+	unsigned nevents;
+	/* the connection of a notify process, if the test has one */
+	struct chan notify;
+	struct notify_conf notify_conf;
+	struct notify_notice notices[64];
+	unsigned nnotices;
+	struct intro_watch watch[SLOTS]; /* what introspect was told to wait for */
 	char last_event[48];
 	uint32_t last_uid;
 	char seeing[64][24]; /* events skep.introspection.*, without that */
@@ -77,6 +91,17 @@ bool world_down(struct world *w);
 void world_exited(struct world *w, enum role role, unsigned slot, bool vmm, int wait_status);
 /* What the introspect process of a slot says. */
 void world_intro(struct world *w, unsigned slot, unsigned event, uint64_t lost, const char *text);
+/* What the gateway says. */
+void world_hit(struct world *w, unsigned slot, unsigned kind, unsigned what, uint32_t count);
+void world_intro_hit(struct world *w, unsigned slot, unsigned watch, const char *text);
+/* Sends CMD_POLICY and waits for its end. */
+bool world_policy(struct world *w, const struct model *m, uint32_t flags);
+/* Connects as the notify process does. */
+void world_notify(struct world *w);
+/* The policy that the gateway has for a slot; NULL. */
+const struct policy *world_policy_of(const struct world *w, unsigned slot);
+/* Events with that id, for that honeypot (NULL = any). */
+unsigned world_events(const struct world *w, const char *id, const char *honeypot);
 /* Position in the trace of the nth such message (slot -1 = any); -1 if none. */
 int world_at(const struct world *w, uint32_t type, int slot, unsigned nth);
 unsigned world_count(const struct world *w, uint32_t type);
