@@ -96,6 +96,7 @@ struct frame {
 	uint16_t frag_off; /* bytes */
 	uint16_t frag_len;
 	uint32_t frag_id;
+	uint16_t fh_at, nh_at; /* IPv6, behind the Ethernet header: the fragment header, and the byte that names it */
 
 	/* flow_find */
 	struct flow *flow;
