@@ -106,7 +106,7 @@ static void look(unsigned pot, const uint8_t *p, size_t n)
 }
 
 /* As if nothing had been, but later. */
-static void forget(bool fragments)
+static void forget(void)
 {
 	flow_end_all(w->g, NULL, true);
 	for (int i = 0; i < 2; i++) {
@@ -116,9 +116,7 @@ static void forget(bool fragments)
 		h->asked.n = h->answered.n = 0;
 		h->sent = (struct window_sum){ 0 };
 	}
-	if (fragments)
-		memset(w->g->frags.at, 0, FRAG_ENTRIES * sizeof(struct frag));
-	memset(w->g->frags.per_port, 0, PORTS_MAX * sizeof(uint16_t));
+	gateway_drop_fragments(w->g, NULL, w->now);
 	denied_flush(w->g, w->now, true);
 	world_read(w);
 	w->now += SEC;
@@ -129,7 +127,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice s = slice_of(data, size), bytes;
 	uint8_t bits, port, pass;
 	uint16_t len;
-	bool fragments = false;
 	if (!w)
 		set_up();
 	if (!slice_u8(&s, &bits))
@@ -145,11 +142,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		world_frame(w, port % 3 == 2 ? WORLD_UPLINK : port % 3, copy, bytes.n);
 		if (w->sent && port % 3 < 2)
 			look(port % 3, copy, bytes.n);
-		fragments |= w->g->frags.per_port[0] || w->g->frags.per_port[1] || w->g->frags.per_port[WORLD_UPLINK];
 		if (pass > 200)
 			gateway_tick(w->g, w->now);
 		free(copy);
 	}
-	forget(fragments);
+	forget();
 	return 0;
 }

@@ -21,6 +21,10 @@
  *                                          of struct craft (craft.h); hex=BYTES for a raw frame; repeat=N
  *                                          with inc=FIELD (sport dport icmp_id frag_id dst) and every=SECONDS
  *
+ *   fragments PORT size=N KEY=VALUE...     the same in fragments with N bytes of payload each. order=1,0,2 of
+ *                                          sending; change=I: number I has another last byte; twice=I: number I
+ *                                          is sent twice, the second time changed
+ *
  * Results, in this order: frames by verdict and reason, frames sent by port, ended
  * flows by the way they ended (all flows end at the end of the case).
  */
@@ -36,7 +40,7 @@
 static struct world *w;
 static struct gw_policy_entry policies[MODEL_HONEYPOTS];
 static uint32_t npolicies;
-static uint64_t counts[VERDICT_COUNT][REASON_COUNT], skipped;
+static uint64_t skipped;
 static const char *file;
 static unsigned line;
 static char data_dir[512];
@@ -80,13 +84,11 @@ static void step(uint64_t until)
 static void frame(uint16_t port, const uint8_t *p, size_t n)
 {
 	world_frame(w, port, p, n);
-	counts[w->verdict][w->reason]++;
 }
 
 static void frame_of(uint16_t port, const struct craft *c)
 {
 	world_send(w, port, c);
-	counts[w->verdict][w->reason]++;
 }
 
 /* ---- ports and policies ---------------------------------------------------- */
@@ -379,6 +381,50 @@ static void own_frame(char *s)
 	}
 }
 
+static void fragments(char *s)
+{
+	static uint8_t whole[CRAFT_MAX], buf[2 * CRAFT_MAX];
+	static struct craft_piece piece[256];
+	char *port = word(&s), *x, *order = NULL;
+	uint64_t size = 1000, change = 256, twice = 256;
+	struct craft c = { 0 };
+	if (!port)
+		fail("which port?", NULL);
+	uint16_t in = !strcmp(port, "uplink") ? WORLD_UPLINK : (uint16_t)number(port);
+	while ((x = word(&s))) {
+		char *v = strchr(x, '=');
+		if (v)
+			*v++ = 0;
+		if (!strcmp(x, "size"))
+			size = number(v);
+		else if (!strcmp(x, "change"))
+			change = number(v);
+		else if (!strcmp(x, "twice"))
+			twice = number(v);
+		else if (!strcmp(x, "order"))
+			order = v;
+		else
+			set(&c, x, v);
+	}
+	if (!gateway_port(w->g, in) || !c.smac || !c.dmac)
+		fail("a frame needs a port, smac and dmac", NULL);
+	unsigned n = craft_fragments(whole, craft(&c, whole), c.frag_id, size, buf, sizeof(buf), piece, 256);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned k = order ? (unsigned)strtoul(order, &order, 10) : i;
+		if (order && *order == ',')
+			order++;
+		if (k >= n)
+			fail("there is no such fragment", NULL);
+		uint8_t *last = (uint8_t *)(uintptr_t)piece[k].p + piece[k].n - 1;
+		*last ^= k == change;
+		frame(in, piece[k].p, piece[k].n);
+		if (k != twice)
+			continue;
+		*last ^= 1;
+		frame(in, piece[k].p, piece[k].n);
+	}
+}
+
 /* ---- the case -------------------------------------------------------------- */
 
 static void statement(char *s)
@@ -394,6 +440,8 @@ static void statement(char *s)
 		capture_file(s);
 	else if (!strcmp(verb, "frame"))
 		own_frame(s);
+	else if (!strcmp(verb, "fragments"))
+		fragments(s);
 	else if (!strcmp(verb, "wait"))
 		step(w->now + (uint64_t)(atof(s) * 1e9));
 	else
@@ -406,9 +454,9 @@ static void report(FILE *out)
 	uint64_t ended[FLOW_END_COUNT] = { 0 };
 	for (unsigned v = 0; v < VERDICT_COUNT; v++)
 		for (unsigned r = 0; r < REASON_COUNT; r++)
-			if (counts[v][r])
+			if (w->recorded[v][r])
 				fprintf(out, "%s %s %llu\n", verdict_name(v), reason_name(r),
-					(unsigned long long)counts[v][r]);
+					(unsigned long long)w->recorded[v][r]);
 	if (skipped)
 		fprintf(out, "skipped %llu\n", (unsigned long long)skipped);
 	for (unsigned i = 0; i < PORTS_MAX; i++)
@@ -460,6 +508,7 @@ int main(int argc, char **argv)
 	}
 	fclose(in);
 	world_pass(w, 20 * SEC);
+	gateway_drop_fragments(w->g, NULL, w->now);
 	flow_end_all(w->g, NULL, false);
 	denied_flush(w->g, w->now, true);
 	world_read(w);

@@ -97,7 +97,7 @@ uint8_t capture(struct gateway *g, const struct frame *f)
 				   .out_port = out_port(f),
 				   .rule = f->rule,
 				   .flow = f->flow ? f->flow->id : 0 };
-	return record(g, f->in, f->now, &head, f->bytes);
+	return record(g, f->in, f->came ? f->came : f->now, &head, f->bytes);
 }
 
 uint8_t capture_made(struct gateway *g, struct port *to, const struct frame *f, struct slice bytes)

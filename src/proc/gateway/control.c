@@ -245,11 +245,7 @@ static void from_honeypot(struct gateway *g, struct frame *f)
 		on_flow(g, f, pol);
 	else if (f->icmp_kind == ICMP_KIND_ERROR)
 		verdict_drop(f, REASON_NO_FLOW);
-	else if (f->frag_off) {
-		/* Of a multicast datagram, the only kind without a flow. */
-		if (within_budget(g, f, pol))
-			charge(g, f, pol);
-	} else {
+	else {
 #ifdef MUTANT_LATERAL_FREE
 		if (is_lateral(g, f)) {
 			verdict_allow(f, REASON_LATERAL);
@@ -279,13 +275,11 @@ static void from_uplink(struct gateway *g, struct frame *f)
 		verdict_drop(f, REASON_BLACKLISTED); /* errors come from routers on the way, too */
 	else if (f->flow)
 		on_flow(g, f, NULL);
-	else if (pol && pol->inbound_deny && f->frag_off)
-		verdict_drop(f, REASON_DENIED_INBOUND);
 	else if (f->icmp_kind == ICMP_KIND_ERROR)
 		verdict_drop(f, REASON_NO_FLOW);
 	else if (f->flood)
 		verdict_allow(f, REASON_INBOUND); /* reaches those that let it in: forward */
-	else if (!f->frag_off)
+	else
 		begin(g, f, pol, f->out, RULE_IN);
 	if (dropped(f) && !f->flow)
 		denied_count(g, f);
@@ -355,7 +349,7 @@ void control(struct gateway *g, struct frame *f)
 			denied_count(g, f);
 	} else if (!f->out && !f->flood)
 		verdict_drop(f, REASON_NO_PORT);
-	else if (f->wirelen > f->bytes.n || (f->out && f->wirelen > f->out->max_frame))
+	else if (!f->frames && (f->wirelen > f->bytes.n || (f->out && f->wirelen > f->out->max_frame)))
 		verdict_drop(f, REASON_TOO_LONG);
 	else if (f->in->conf.role == PORT_ROLE_SINK)
 		from_sinkhole(g, f);
@@ -376,6 +370,4 @@ void control(struct gateway *g, struct frame *f)
 	/* Whatever nobody allowed is denied. */
 	if (f->reason == REASON_NONE)
 		verdict_drop(f, REASON_DENIED);
-	if (f->fragment && !f->frag_off)
-		frag_judged(g, f);
 }

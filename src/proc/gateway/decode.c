@@ -83,6 +83,7 @@ static void decode_arp(struct frame *f)
  * layer. false: dropped. In a quoted packet nothing is judged but the shape. */
 static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quoted)
 {
+	uint16_t named = 6; /* where the number of the header at *s stands */
 	for (unsigned n = 0;; n++) {
 		uint8_t nh, len;
 		struct slice h = *s;
@@ -111,9 +112,12 @@ static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quot
 			uint32_t id;
 			if (!slice_be16(&h, &off) || !slice_be32(&h, &id))
 				return false;
+			uint16_t at = (uint16_t)(s->p - f->eth.p);
 			*s = h;
 			if (!quoted) {
 				f->exts++;
+				f->fh_at = at;
+				f->nh_at = named;
 				f->more = off & 1;
 				f->frag_off = off & 0xfff8;
 				f->frag_id = id;
@@ -133,6 +137,7 @@ static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quot
 			return false;
 		if (!quoted) {
 			f->exts++;
+			named = (uint16_t)(s->p - size - f->eth.p);
 			if (*next == 43 && (type == 0 || left))
 				verdict_drop(f, REASON_EXTENSION);
 		}

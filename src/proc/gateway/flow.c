@@ -202,11 +202,8 @@ void flow_find(struct gateway *g, struct frame *f)
 	bool from_a;
 	if (dropped(f) || (f->l3 != L3_IP4 && f->l3 != L3_IP6))
 		return;
-	if (f->fragment) {
-		frag_find(g, f);
-		if (f->frag_off || dropped(f))
-			return;
-	}
+	if (f->frag_off)
+		return; /* no ports */
 	if (f->icmp_kind == ICMP_KIND_ND || f->icmp_kind == ICMP_KIND_MLD)
 		return;
 	if (f->icmp_kind == ICMP_KIND_ERROR) {

@@ -128,8 +128,8 @@ static bool same(const struct frag *d, const struct frame *f)
 	/* IPv6 identifies by addresses and id alone (RFC 8200 section 4.5). Who
 	 * sends to another MAC sends another datagram: that one decides where it goes. */
 	return d->id == f->frag_id && d->family == f->t.family && (d->family == 6 || d->proto == f->t.proto) &&
-	       !memcmp(d->saddr, f->t.saddr, 16) && !memcmp(d->daddr, f->t.daddr, 16) &&
-	       !memcmp(d->smac, f->src, 6) && !memcmp(d->dmac, f->dst, 6);
+	       !memcmp(d->saddr, f->t.saddr, 16) && !memcmp(d->daddr, f->t.daddr, 16) && !memcmp(d->smac, f->src, 6) &&
+	       !memcmp(d->dmac, f->dst, 6);
 }
 
 static struct frag *find(struct frag_port *t, const struct frame *f)
@@ -187,6 +187,8 @@ struct frag *frag_crowded(struct gateway *g, const struct frame *f)
 	for (unsigned i = 0; i < FRAG_DATAGRAMS; i++)
 		if (t->tags[i] && (!oldest || t->at[i].born < oldest->born))
 			oldest = &t->at[i];
+	if (oldest)
+		oldest->poisoned = false; /* with nothing left in it, it is forgotten */
 	return oldest;
 }
 
@@ -261,6 +263,8 @@ static void add(struct frag_port *t, struct frag *d, const struct frame *f)
 	}
 	d->pieces++;
 	d->wire += f->wirelen;
+	if (f->wirelen > d->longest)
+		d->longest = f->wirelen;
 	if (f->hops < d->hops_least)
 		d->hops_least = f->hops;
 	if (f->hops > d->hops_most)
@@ -272,7 +276,7 @@ struct frag *frag_take(struct gateway *g, struct frame *f)
 	struct frag_port *t = &g->frags.ports[f->in->conf.port];
 	struct frag *d = find(t, f);
 	uint32_t end = (uint32_t)f->frag_off + f->frag_len;
-	if (f->wirelen > f->bytes.n) {
+	if (f->wirelen > f->bytes.n || f->bytes.n > RX_ROOM) {
 		verdict_drop(f, REASON_TOO_LONG);
 		return NULL;
 	}
@@ -377,7 +381,6 @@ struct frag *frag_expired(struct gateway *g, uint64_t now)
 			struct frag *d = &t->at[k];
 			if (!t->tags[k] || now - d->born < FRAG_SECONDS * EV_SEC)
 				continue;
-			/* With nothing left in it, it is only forgotten. */
 			d->poisoned = false;
 			return d;
 		}

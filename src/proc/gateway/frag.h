@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "proc/gateway/frame.h"
 
+#include <stdalign.h>
+
 /*
  * Fragments wait here until their datagram is whole. Then it is judged once,
  * as the receiver will see it, and the fragments go out as they came: the same
@@ -60,10 +62,10 @@ struct frag {
 	uint8_t family, proto;
 	bool used, poisoned;
 	uint8_t hops_least, hops_most;
-	uint16_t first, last;        /* chunks: the pieces in the order in which they came */
-	uint16_t head;               /* chunk of the piece with offset 0 */
-	uint16_t nh_at, fh_at;       /* IPv6: see struct frame */
-	uint32_t pieces, wire;       /* wire: bytes of all frames */
+	uint16_t first, last;           /* chunks: the pieces in the order in which they came */
+	uint16_t head;                  /* chunk of the piece with offset 0 */
+	uint16_t nh_at, fh_at;          /* IPv6: see struct frame */
+	uint32_t pieces, wire, longest; /* wire: bytes of all frames; longest: of one */
 	uint64_t born;
 	uint32_t end;  /* bytes of the whole payload; 0 = last fragment not seen */
 	uint32_t high; /* end of what was seen */
@@ -78,7 +80,7 @@ struct frag_port {
 	uint16_t free, touched; /* chunks: list of those given back, and how many were ever used */
 	uint32_t room;          /* chunks that are not in use, of those touched */
 	uint32_t used;          /* datagrams */
-	uint8_t chunk[FRAG_CHUNKS][FRAG_CHUNK];
+	alignas(64) uint8_t chunk[FRAG_CHUNKS][FRAG_CHUNK];
 };
 
 struct frag_table {

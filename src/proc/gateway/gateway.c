@@ -25,6 +25,133 @@
 
 /* ---- the walk ------------------------------------------------------------ */
 
+/* What becomes of a frame that goes where it wants. */
+static void judge(struct gateway *g, struct frame *f)
+{
+	flow_find(g, f);
+	dns_find(g, f);
+	tcp_judge(g, f);
+	control(g, f);
+}
+
+static void finish(struct gateway *g, struct frame *f)
+{
+	shape(g, f);
+#ifdef MUTANT_FORWARD_BEFORE_CAPTURE
+	forward(g, f);
+	capture(g, f);
+#else
+	uint8_t lost = capture(g, f);
+	if (!f->fragment) /* keywords are looked for in the whole */
+		hit_note(g, f);
+#ifndef MUTANT_FORWARD_WHEN_FULL
+	if (lost) {
+		verdict_drop(f, lost);
+		f->answer = slice_of(NULL, 0);
+	}
+#else
+	(void)lost;
+#endif
+	engine_owe(g, f);
+	forward(g, f);
+#endif
+}
+
+/* ---- fragments: see frag.h -------------------------------------------------- */
+
+/* A fragment of a datagram that was judged: the same decision, its own bytes. */
+static void piece_of(const struct frame *whole, struct frame *f)
+{
+	struct frame own = *f;
+	*f = *whole;
+	f->frames = 0;
+	f->bytes = own.bytes;
+	f->wirelen = own.wirelen;
+	f->came = own.came;
+	f->exts = own.exts;
+	f->hops = own.hops;
+	f->has_l4 = own.has_l4;
+	f->l4 = own.l4;
+	f->eth = own.eth;
+	f->l3_len = own.l3_len;
+	f->fragment = own.fragment;
+	f->more = own.more;
+	f->frag_off = own.frag_off;
+	f->frag_len = own.frag_len;
+	f->frag_id = own.frag_id;
+}
+
+/* All fragments of a datagram leave the memory: as the whole was decided, or
+ * (NULL) dropped for that reason. *last is what became of the last one. */
+static void let_go(struct gateway *g, struct frag *d, const struct frame *whole, uint8_t reason, uint64_t now,
+		   struct frame *last)
+{
+	struct port *p = &g->ports[d->port];
+	struct frame f = { .in = p, .now = now, .rule = RULE_NONE };
+	for (bool first = true; frag_next(g, d, &f); first = false) {
+		if (whole) {
+			piece_of(whole, &f);
+			inspect(g, &f);
+			if (!dropped(whole))
+				edit(g, &f);
+		} else {
+			verdict_drop(&f, reason);
+		}
+		if (!first) /* one answer is enough */
+			f.answer.n = 0;
+		finish(g, &f);
+		*last = f;
+		f = (struct frame){ .in = p, .now = now, .rule = RULE_NONE };
+	}
+}
+
+/* The datagram of fragment *f is all there, or spoilt. */
+static void datagram(struct gateway *g, struct frag *d, struct frame *f)
+{
+	struct port *p = f->in;
+	if (d->poisoned) {
+		let_go(g, d, NULL, REASON_FRAGMENT, f->now, f);
+		return;
+	}
+	struct frame whole = { .in = p, .now = f->now, .check_sums = f->check_sums, .rule = RULE_NONE };
+	size_t records = d->wire + (d->pieces + 1) * (sizeof(struct ring_entry) + sizeof(struct ring_frame) + 8);
+	frag_whole(g, d, &whole);
+	guard(g, &whole);
+	/* All or none: half a datagram could meet half of another one with its id. */
+	if (!ring_stopped(&p->ring) && ring_free(&p->ring) < records + d->longest)
+		verdict_drop(&whole, REASON_EVIDENCE_FULL);
+	judge(g, &whole);
+	if (!dropped(&whole))
+		tcp_account(g, &whole);
+	hit_note(g, &whole);
+	if (dropped(&whole))
+		edit(g, &whole); /* a reset: one for all of them */
+	let_go(g, d, &whole, 0, f->now, f);
+}
+
+void gateway_drop_fragments(struct gateway *g, const struct port *p, uint64_t now)
+{
+	struct frag *d;
+	struct frame f;
+	while ((d = frag_any(g, p)))
+		let_go(g, d, NULL, REASON_INCOMPLETE, now, &f);
+}
+
+static void fragment(struct gateway *g, struct frame *f)
+{
+	struct frag *d;
+	struct frame gone;
+	while ((d = frag_crowded(g, f)))
+		let_go(g, d, NULL, REASON_INCOMPLETE, f->now, &gone);
+	d = frag_take(g, f);
+	if (d)
+		datagram(g, d, f);
+	else if (f->reason != REASON_QUEUED)
+		finish(g, f);
+}
+
+/* ------------------------------------------------------------------------- */
+
 uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uint32_t wirelen, uint64_t now,
 		      uint8_t *verdict)
 {
@@ -32,7 +159,7 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 			   .wirelen = wirelen,
 			   .in = p,
 			   .now = now,
-			   .check_sums = port_is_honeypot(p),
+			   .check_sums = !p->unsummed && !port_is_engine(p),
 			   .rule = RULE_NONE,
 			   .lasting = g->batch };
 	g->latest = now;
@@ -40,37 +167,27 @@ uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uin
 	p->stats.bytes_in += wirelen;
 
 	decode(&f);
-	if (port_is_engine(p)) {
+	bool engine = port_is_engine(p);
+	if (engine)
 		engine_return(g, &f);
-	} else {
+	else
 		guard(g, &f);
-		flow_find(g, &f);
-		dns_find(g, &f);
-		tcp_judge(g, &f);
-		control(g, &f);
-		inspect(g, &f);
-	}
-	edit(g, &f);
-	shape(g, &f);
-#ifdef MUTANT_FORWARD_BEFORE_CAPTURE
-	forward(g, &f);
-	capture(g, &f);
+#ifdef MUTANT_FRAG_PASS_EARLY
+	if (f.fragment && f.frag_off && !engine && !dropped(&f)) {
 #else
-	uint8_t lost = capture(g, &f);
-	hit_note(g, &f);
-#ifndef MUTANT_FORWARD_WHEN_FULL
-	if (lost) {
-		verdict_drop(&f, lost);
-		f.answer = slice_of(NULL, 0);
+	if (f.fragment && !engine && !dropped(&f)) {
+#endif
+		fragment(g, &f);
+	} else {
+		if (!engine) {
+			judge(g, &f);
+			inspect(g, &f);
+		}
+		edit(g, &f);
+		finish(g, &f);
 	}
-#else
-	(void)lost;
-#endif
-	engine_owe(g, &f);
-	forward(g, &f);
-#endif
 
-	if (!p->seen && port_is_honeypot(p) && f.bytes.n >= ETH_HEAD && !memcmp(f.src, p->conf.mac, 6))
+	if (!p->seen && port_is_honeypot(p) && bytes.n >= ETH_HEAD && !memcmp(f.src, p->conf.mac, 6))
 		p->seen = p->tell_seen = true;
 	if (verdict)
 		*verdict = f.verdict;
@@ -86,8 +203,10 @@ bool gateway_receive(struct gateway *g, struct port *p, uint32_t events)
 	rx->hangup = false;
 	p->ops->recv(p, rx, events);
 	g->batch = true;
-	for (unsigned i = 0; i < rx->n; i++)
+	for (unsigned i = 0; i < rx->n; i++) {
+		p->unsummed = rx->frame[i].unsummed;
 		gateway_frame(g, p, rx->frame[i].bytes, rx->frame[i].wirelen, ev_monotonic(), NULL);
+	}
 	g->batch = false;
 #ifndef MUTANT_BATCH_NOT_SENT
 	forward_flush(g);
@@ -109,7 +228,10 @@ void gateway_tick(struct gateway *g, uint64_t now)
 		now = g->latest;
 #endif
 	flow_expire(g, now, 4096);
-	frag_expire(g, now);
+	struct frag *late;
+	struct frame f;
+	while ((late = frag_expired(g, now)))
+		let_go(g, late, NULL, REASON_INCOMPLETE, now, &f);
 	engine_expire(g, now);
 	denied_flush(g, now, false);
 	shape_release(g, now);
@@ -314,6 +436,7 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 	struct port *p = gateway_port(g, port);
 	if (!p)
 		return err_set(e, -ENOENT, "there is no port %u", port);
+	gateway_drop_fragments(g, p, ev_monotonic());
 	flow_end_all(g, p, true);
 	denied_flush_port(g, p);
 	if (port_is_engine(p))

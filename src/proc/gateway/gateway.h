@@ -85,12 +85,17 @@ bool gateway_is_frozen(const struct gateway *g, const struct port *p);
 
 /* The walk. bytes came in at port p, wirelen bytes long on the wire (more than
  * bytes.n: cut off); now is monotonic. Returns the reason, with the verdict in
- * *verdict if that is not NULL. */
+ * *verdict if that is not NULL. REASON_QUEUED (and VERDICT_DROP): a fragment
+ * that waits for the others; it is recorded and sent, or not, with a later frame
+ * or tick. */
 uint8_t gateway_frame(struct gateway *g, struct port *p, struct slice bytes, uint32_t wirelen, uint64_t now,
 		      uint8_t *verdict);
 
 /* Receives and judges one batch of a port. False: nothing was there. */
 bool gateway_receive(struct gateway *g, struct port *p, uint32_t events);
+
+/* Fragments that wait, of port p (NULL: of all), are recorded as incomplete. */
+void gateway_drop_fragments(struct gateway *g, const struct port *p, uint64_t now);
 
 /* Timeouts, pending notes, aggregated records. Call it about every 100 ms. */
 void gateway_tick(struct gateway *g, uint64_t now);

@@ -31,6 +31,7 @@ struct rx {
 	struct {
 		struct slice bytes;
 		uint32_t wirelen;
+		bool unsummed; /* the sender left the checksum to a network card */
 	} frame[RX_BATCH];
 };
 
@@ -79,6 +80,7 @@ struct port {
 	bool used;
 	bool down; /* hung up: nothing comes or goes */
 	bool seen;
+	bool unsummed;             /* the frame that is judged now: see struct rx */
 	bool tell_seen, tell_down; /* events that super has not got yet */
 	struct gw_port conf;
 	struct addr lladdr; /* fe80:: address made from the MAC (RFC 4291 appendix A) */
@@ -137,6 +139,7 @@ static inline void rx_put(struct rx *rx, const uint8_t *p, size_t have, size_t w
 {
 	rx->frame[rx->n].bytes = slice_of(p, have);
 	rx->frame[rx->n].wirelen = (uint32_t)wire;
+	rx->frame[rx->n].unsummed = false;
 	rx->n++;
 }
 

@@ -104,6 +104,7 @@ static void take(struct port *p, struct rx *rx, const struct tpacket2_hdr *h)
 	b = retag(b, &have, h);
 #endif
 	rx_put(rx, b, have, wire + (have - was));
+	rx->frame[rx->n - 1].unsummed = h->tp_status & TP_STATUS_CSUMNOTREADY;
 }
 
 static void packet_recv(struct port *p, struct rx *rx, uint32_t events)

@@ -202,6 +202,7 @@ static void drain(struct process *x)
 	for (unsigned i = 0; i < PORTS_MAX; i++)
 		if (x->g->ports[i].used)
 			ev_del(&x->ev, &x->g->ports[i].src);
+	gateway_drop_fragments(x->g, NULL, ev_monotonic());
 	denied_flush(x->g, ev_monotonic(), true);
 	uint32_t left = flow_end_all(x->g, NULL, false);
 	for (unsigned i = 0; left && i < DRAIN_TRIES; i++) {

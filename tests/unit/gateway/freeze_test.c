@@ -215,14 +215,22 @@ static void outlives_the_port(void **state)
 	assert_dropped(w, REASON_NO_POLICY);
 }
 
-/* A fragment behind a first one that passed before. */
+/* A datagram is judged when it is whole: what froze meanwhile does not pass. */
 static void fragments(void **state)
 {
 	(void)state;
-	FROM_POT(OUT, .proto = 17, .sport = 1, .dport = 2, .payload = 64, .fragment = true, .more = true, .frag_id = 7);
-	assert_int_equal(w->verdict, VERDICT_FORWARD);
-	freeze(0, true);
-	FROM_POT(OUT, .proto = 17, .payload = 64, .fragment = true, .frag_off = 72, .frag_id = 7);
+	static uint8_t whole[CRAFT_MAX], buf[CRAFT_MAX];
+	struct craft_piece piece[2];
+	size_t n = craft(&(struct craft){ OUT, .proto = 17, .sport = 1, .dport = 2, .payload = 1500 }, whole);
+	for (uint32_t id = 7; id < 9; id++) {
+		craft_fragments(whole, n, id, 1000, buf, sizeof(buf), piece, 2);
+		world_frame(w, 0, piece[0].p, piece[0].n);
+		assert_reason(w, REASON_QUEUED);
+		if (id == 8)
+			assert_int_equal(gateway_freeze(w->g, 0, true, NULL), 0);
+		world_frame(w, 0, piece[1].p, piece[1].n);
+		assert_int_equal(w->sent, id == 7 ? 2 : 0);
+	}
 	assert_dropped(w, REASON_FROZEN);
 }
 

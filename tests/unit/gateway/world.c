@@ -145,20 +145,21 @@ static bool settle(struct world *w, bool now)
 			list_take(&w->records);
 			continue;
 		}
-		if (old) {
-			/* Of two equal ones either will do. */
-			list_take(old);
-		} else if (!now && w->unchecked) {
-			w->unchecked--;
-		} else {
-			CHECK(now && !found && x->port == w->in && x->n == w->n);
-			CHECK(w->n == 0 || !memcmp(x->bytes, w->bytes, w->n));
-			CHECK(x->f.verdict == w->verdict && x->f.reason == w->reason);
+		w->recorded[x->f.verdict][x->f.reason]++;
+		/* Of two equal ones either will do; the one of now has its verdict. */
+		if (now && !found && w->reason != REASON_QUEUED && x->port == w->in && x->n == w->n &&
+		    x->f.verdict == w->verdict && x->f.reason == w->reason &&
+		    (!w->n || !memcmp(x->bytes, w->bytes, w->n))) {
 			CHECK(x->f.wirelen == w->n);
 			found = true;
 			/* Bandwidth: it is sent later. */
 			if (x->f.verdict <= VERDICT_REWRITE && x->f.out_port != RING_NO_PORT && !w->sent && !w->made)
 				list_put(&w->later, x->port, &x->f, x->bytes, x->n);
+		} else if (old) {
+			list_take(old);
+		} else {
+			CHECK(!now && w->unchecked);
+			w->unchecked--;
 		}
 		list_take(&w->records);
 	}

@@ -55,8 +55,9 @@ struct world {
 	uint64_t late, late_bytes; /* sent by a later call than the one that they came in with */
 	uint64_t by_reason[REASON_COUNT], to[PORTS_MAX];
 	unsigned nflows, ndns, alerts;
-	struct ring_alert alert; /* the last one */
-	struct ring_dns dns;     /* the last one */
+	struct ring_alert alert;                        /* the last one */
+	uint64_t recorded[VERDICT_COUNT][REASON_COUNT]; /* frames that came in */
+	struct ring_dns dns;                            /* the last one */
 	char dns_name[256];
 	struct world_flow flows[4096];
 };
