@@ -42,7 +42,10 @@ struct limit_window {
 	uint64_t lost;   /* newest event that was forgotten; 0 = none */
 };
 
-enum list { LIST_WINDOWS, LIST_ADDRESSES, LIST_COUNT };
+/* Of a key that stands for the forgotten windows of the same limit. */
+#define FAMILY_GRAVE 0xff
+
+enum list { LIST_WINDOWS, LIST_ADDRESSES, LIST_GRAVES, LIST_COUNT };
 
 struct limit_share {
 	uint32_t windows, chunks;
@@ -112,6 +115,8 @@ static struct limit_window *find(const struct limits *t, const struct limit_key 
 
 static enum list list_of(const struct limit_window *w)
 {
+	if (w->key.family == FAMILY_GRAVE)
+		return LIST_GRAVES;
 	return w->key.what == LIMIT_OF_ADDRESS ? LIST_ADDRESSES : LIST_WINDOWS;
 }
 
@@ -193,29 +198,9 @@ static bool is_empty(const struct limit_window *w, uint64_t now)
 	return now - w->newest > w->span;
 }
 
-/* Takes away what is empty by now, of the next `n` in each list. */
-static void sweep(struct limits *t, struct limit_share *s, unsigned n, uint64_t now)
-{
-	struct limit_window *w;
-	for (unsigned i = n; i && s->oldest[LIST_WINDOWS]; i--) {
-		w = &t->at[s->oldest[LIST_WINDOWS]];
-		if (is_empty(w, now)) {
-			drop_window(t, w);
-		} else {
-			list_take(t, w);
-			list_put(t, w);
-		}
-	}
-	for (; n && s->oldest[LIST_ADDRESSES] && is_empty(w = &t->at[s->oldest[LIST_ADDRESSES]], now); n--) {
-		s->lost = w->newest;
-		drop_window(t, w);
-	}
-}
-
-static struct limit_window *create(struct limits *t, const struct limit_key *k, uint64_t now)
+static struct limit_window *make(struct limits *t, const struct limit_key *k)
 {
 	struct limit_share *s = share_of(t, k->slot);
-	sweep(t, s, SWEEP_FEW, now);
 	uint32_t i = t->free;
 	if (i)
 		t->free = t->at[i].chain;
@@ -231,6 +216,49 @@ static struct limit_window *create(struct limits *t, const struct limit_key *k, 
 	if (list_of(w) == LIST_ADDRESSES)
 		s->addresses++;
 	return w;
+}
+
+static struct limit_key grave_of(const struct limit_key *k)
+{
+	return (struct limit_key){ .what = k->what, .slot = k->slot, .family = FAMILY_GRAVE };
+}
+
+/* Forgets a window, but not when its newest event was. */
+static void bury(struct limits *t, struct limit_window *w)
+{
+	struct limit_key k = grave_of(&w->key);
+	uint64_t newest = w->newest;
+	drop_window(t, w);
+	struct limit_window *grave = find(t, &k);
+	if (!grave)
+		grave = make(t, &k);
+	if (newest > grave->lost)
+		grave->lost = newest;
+}
+
+/* Takes away what is empty by now, of the next `n` in each list. */
+static void sweep(struct limits *t, struct limit_share *s, unsigned n, uint64_t now)
+{
+	struct limit_window *w;
+	for (unsigned i = n; i && s->oldest[LIST_WINDOWS]; i--) {
+		w = &t->at[s->oldest[LIST_WINDOWS]];
+		if (is_empty(w, now)) {
+			bury(t, w);
+		} else {
+			list_take(t, w);
+			list_put(t, w);
+		}
+	}
+	for (; n && s->oldest[LIST_ADDRESSES] && is_empty(w = &t->at[s->oldest[LIST_ADDRESSES]], now); n--) {
+		s->lost = w->newest;
+		drop_window(t, w);
+	}
+}
+
+static struct limit_window *create(struct limits *t, const struct limit_key *k, uint64_t now)
+{
+	sweep(t, share_of(t, k->slot), SWEEP_FEW, now);
+	return make(t, k);
 }
 
 bool limits_room(struct limits *t, uint16_t slot, unsigned n, uint64_t now)
@@ -259,8 +287,13 @@ bool limits_full(struct limits *t, const struct limit_key *k, const struct limit
 	if (l->count == 0 || l->count > LIMIT_COUNT_MAX)
 		return true;
 	struct limit_window *w = find(t, k);
-	if (!w)
-		return false;
+	if (!w) {
+		/* All that were forgotten were outside of the window, unless it was
+		 * shorter then. */
+		struct limit_key g = grave_of(k);
+		const struct limit_window *grave = find(t, &g);
+		return grave && now - grave->lost <= span_of(l);
+	}
 	w->span = span_of(l);
 	while (w->first && now - t->chunk[w->first].at[w->begin] > w->span)
 		shift(t, w);

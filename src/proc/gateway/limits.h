@@ -19,8 +19,9 @@
  * forgotten that still counts something.
  *
  * A limit may change at a reload. What is forgotten was outside of the window
- * as long as it was then; the time of the newest such event is kept, and a
- * longer window that reaches back to it is taken for full.
+ * as long as it was then; the time of the newest such event is kept (for whole
+ * windows: one time for each limit of a honeypot), and a longer window that
+ * reaches back to it is taken for full.
  *
  * The set of addresses is a list in order of the last conversation that began:
  * its length, after what is too old has left, is the number of different ones.
