@@ -78,6 +78,31 @@ bool text_copy(char *dst, size_t cap, const char *src)
 	return true;
 }
 
+static void add(struct text_out *o, const char *s, size_t n)
+{
+	size_t room = o->cap - 1 - o->n;
+	if (n > room)
+		n = room;
+	memcpy(o->p + o->n, s, n);
+	o->n += n;
+	o->p[o->n] = 0;
+}
+
+void text_add(struct text_out *o, const char *s)
+{
+	add(o, s, strlen(s));
+}
+
+void text_add_number(struct text_out *o, uint64_t v)
+{
+	char digits[20];
+	size_t n = sizeof(digits);
+	do
+		digits[--n] = (char)('0' + v % 10);
+	while (v /= 10);
+	add(o, digits + n, sizeof(digits) - n);
+}
+
 bool text_is_name(const char *s)
 {
 	size_t n = strlen(s);

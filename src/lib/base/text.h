@@ -24,6 +24,16 @@ bool text_harmless(uint32_t cp, bool keep_tab);
 /* Copies src into dst[cap]; false (and dst untouched) if it does not fit. */
 bool text_copy(char *dst, size_t cap, const char *src);
 
+/* Text that is put together piece by piece; what does not fit is cut off, and it
+ * always ends with NUL. For what is written for each frame: printf would take
+ * most of the time. */
+struct text_out {
+	char *p;
+	size_t cap, n; /* cap > 0 */
+};
+void text_add(struct text_out *o, const char *s);
+void text_add_number(struct text_out *o, uint64_t v);
+
 /* A honeynet's, network's or honeypot's name: [a-z0-9][a-z0-9-]{0,30}. Names
  * become file names and interface names: nothing else is let through. */
 bool text_is_name(const char *s);

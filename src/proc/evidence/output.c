@@ -4,6 +4,7 @@
 #include "proc/evidence/role.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "proc/evidence/pcapng.h"
 
 #include <errno.h>
@@ -87,22 +88,34 @@ static int packets_end(struct evidence *e, uint64_t now)
 static void comment(const struct evidence *e, const struct port *p, char *out, size_t cap, const struct ring_entry *h,
 		    const struct ring_frame *f)
 {
-	int n = snprintf(out, cap, "verdict=%s reason=%s", verdict_name(f->verdict), reason_name(f->reason));
-	if (f->flow)
-		n += snprintf(out + n, cap - (size_t)n, " flow=%llu", (unsigned long long)f->flow);
+	struct text_out t = { out, cap, 0 };
+	text_add(&t, "verdict=");
+	text_add(&t, verdict_name(f->verdict));
+	text_add(&t, " reason=");
+	text_add(&t, reason_name(f->reason));
+	if (f->flow) {
+		text_add(&t, " flow=");
+		text_add_number(&t, f->flow);
+	}
 	if (f->rule != RULE_NONE) {
 		const char *name = port_rule(p, f->rule);
-		n += name[0] ? snprintf(out + n, cap - (size_t)n, " rule=%s", name)
-			     : snprintf(out + n, cap - (size_t)n, " rule=#%u", f->rule);
+		text_add(&t, name[0] ? " rule=" : " rule=#");
+		if (name[0])
+			text_add(&t, name);
+		else
+			text_add_number(&t, f->rule);
 	}
 	const char *to = NULL;
 	if (f->out_port == RING_MANY)
 		to = "many";
 	else if (f->out_port < PORTS_MAX && e->ports[f->out_port])
 		to = e->ports[f->out_port]->conf.name;
-	if (to)
-		n += snprintf(out + n, cap - (size_t)n, " out=%s", to);
-	snprintf(out + n, cap - (size_t)n, " seq=%llu", (unsigned long long)h->seq);
+	if (to) {
+		text_add(&t, " out=");
+		text_add(&t, to);
+	}
+	text_add(&t, " seq=");
+	text_add_number(&t, h->seq);
 }
 
 int output_frame(struct evidence *e, struct port *p, const struct ring_entry *h, const struct ring_frame *f,

@@ -168,9 +168,30 @@ static void log_is_harmless(void **state)
 	close(p[1]);
 }
 
+static void pieces(void **state)
+{
+	char buf[24];
+	struct text_out o = { buf, sizeof(buf), 0 };
+	(void)state;
+	text_add(&o, "a=");
+	text_add_number(&o, 0);
+	text_add(&o, " b=");
+	text_add_number(&o, 90210);
+	assert_string_equal(buf, "a=0 b=90210");
+	assert_int_equal(o.n, 11);
+	text_add_number(&o, UINT64_MAX); /* 20 digits, of which 12 fit */
+	assert_string_equal(buf, "a=0 b=90210184467440737");
+	text_add(&o, "x");
+	assert_int_equal(o.n, 23);
+	struct text_out small = { buf, 1, 0 };
+	text_add(&small, "gone");
+	assert_string_equal(buf, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pieces),
 		cmocka_unit_test(text_for_a_terminal),
 		cmocka_unit_test(text_is_cut_between_characters),
 		cmocka_unit_test(names),
