@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "proc/evidence/evidence.h"
 #include "proc/gateway/gateway.h"
+#include "proc/inspect/inspect.h"
 #include "proc/introspect/introspect.h"
 #include "proc/notify/notify.h"
 #include "proc/priv/priv.h"
@@ -24,7 +25,7 @@ static const struct {
 } roles[] = {
 	{ "priv", priv_main },       { "super", super_main },       { "vmm", vmm_main },
 	{ "gateway", gateway_main }, { "evidence", evidence_main }, { "introspect", introspect_main },
-	{ "notify", notify_main },   { "sinkhole", sinkhole_main },
+	{ "notify", notify_main },   { "sinkhole", sinkhole_main }, { "inspect", inspect_main },
 };
 
 int main(int argc, char **argv)

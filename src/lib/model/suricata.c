@@ -182,7 +182,7 @@ int suricata_yaml(char *buf, size_t cap, const struct suricata_conf *c, struct e
 		    "        - alert:\n            payload: no\n            packet: no\n            metadata: no\n"
 		    "        - stats:\n            totals: yes\n            threads: no\n            deltas: no\n",
 		    c->reports);
-	put(&o, "logging:\n  default-log-level: notice\n  outputs:\n    - console:\n        enabled: yes\n");
+	put(&o, "logging:\n  default-log-level: info\n  outputs:\n    - console:\n        enabled: yes\n");
 	if (c->reports) {
 		put(&o, "af-packet:\n");
 		interface(&o, SURICATA_IN, SURICATA_OUT, 91);

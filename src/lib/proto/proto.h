@@ -646,7 +646,8 @@ struct inspect_state {
 	uint32_t event;          /* enum inspect_event */
 	uint32_t loaded, failed; /* rules */
 	uint32_t pad;
-	uint64_t packets, alerts, bad; /* until now; bad: reports that could not be read */
+	uint64_t packets, alerts; /* until now */
+	uint64_t bad, lost;       /* reports that could not be read; alerts that were too many */
 	char version[64];
 	char text[200];
 };

@@ -56,6 +56,7 @@ static const struct place {
 	[ROLE_EVIDENCE] = { .nofile = 1024 },
 	[ROLE_INTROSPECT] = { .nofile = 64 },
 	[ROLE_SINKHOLE] = { .nofile = 320 },
+	[ROLE_INSPECT] = { .nofile = 64 },
 };
 
 /* The process's root becomes an empty read-only tmpfs. */

@@ -162,6 +162,11 @@ static const struct seccomp_rule sinkhole_rules[] = {
 	ALLOW_IF(fcntl, ARG_IS(1, F_ADD_SEALS)),
 };
 
+static const struct seccomp_rule inspect_rules[] = {
+	ALLOW(memfd_create),
+	ALLOW_IF(fcntl, ARG_IS(1, F_ADD_SEALS)),
+};
+
 /* Everything below the directory fd; Landlock says where that ends. */
 static const struct seccomp_rule evidence_rules[] = {
 	ALLOW(openat),
@@ -229,6 +234,7 @@ int isolate_filter(enum role role, struct seccomp_table out[ISOLATE_TABLES])
 		[ROLE_EVIDENCE] = SECCOMP_TABLE(evidence_rules),
 		[ROLE_INTROSPECT] = SECCOMP_TABLE(introspect_rules),
 		[ROLE_SINKHOLE] = SECCOMP_TABLE(sinkhole_rules),
+		[ROLE_INSPECT] = SECCOMP_TABLE(inspect_rules),
 	};
 	static const struct seccomp_table c = SECCOMP_TABLE(common), p = SECCOMP_TABLE(no_paths);
 	int n = 0;
