@@ -240,6 +240,10 @@ void edit(struct gateway *g, struct frame *f)
 			verdict_drop(f, REASON_DENIED);
 		return;
 	}
+	if (f->frames) { /* fragments are sent as they came, or not at all */
+		verdict_drop(f, REASON_FRAGMENT);
+		return;
+	}
 	if (f->bytes.n > EDIT_ROOM || f->wirelen > f->bytes.n) {
 		verdict_drop(f, REASON_TOO_LONG);
 		return;
@@ -257,6 +261,10 @@ void edit(struct gateway *g, struct frame *f)
 	verdict_tighten(f, VERDICT_REWRITE, f->reason);
 	if (passes(f) && !c.changed)
 		return;
+	if (!f->flood && !f->out) {
+		verdict_drop(f, REASON_NO_PORT);
+		return;
+	}
 	f->changed = slice_of(c.b, c.n);
 	/* So that no record says "sent" of what cannot be. */
 	uint8_t lost = f->flood ? REASON_NONE : capture_room(f->out, f->changed.n);

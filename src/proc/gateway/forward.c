@@ -3,6 +3,7 @@
 
 #include "proc/gateway/capture.h"
 #include "proc/gateway/gateway.h"
+#include "proc/gateway/play.h"
 #include "proc/gateway/shape.h"
 
 void forward_route(struct gateway *g, struct frame *f)
@@ -138,6 +139,8 @@ void forward(struct gateway *g, struct frame *f)
 		return;
 	}
 	s->forwarded++;
+	if (port_is_honeypot(f->in))
+		play_learn(f);
 	if (f->copy)
 		put_out(f->copy, f, f->bytes);
 	if (f->wait) {

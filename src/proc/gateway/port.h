@@ -92,6 +92,8 @@ struct port {
 	struct gateway *g;
 	struct ring_writer ring;
 	uint64_t lost_frames, lost_bytes; /* not yet told in a note */
+	uint8_t router[6];                /* MAC to which this honeypot sends what is not on its link */
+	bool knows_router;
 	uint32_t told_under;              /* policies.serial: rules whose names stand in the ring, under this policy */
 	uint64_t told[POOL_RULES / 64];
 	uint32_t flows;
