@@ -138,6 +138,8 @@ static const bind_fn binders[] = {
 	[KEY_POLICIES] = bind_policies,   [KEY_TRIGGERS] = bind_triggers,
 	[KEY_MATCH] = bind_match,         [KEY_DO] = bind_do,
 	[KEY_MAIL] = bind_mail,           [KEY_WEBHOOK] = bind_webhook,
+	[KEY_ENGINE] = bind_engine,       [KEY_PATHS] = bind_paths,
+	[KEY_VARIABLES] = bind_variables, [KEY_INTERFACES] = bind_interfaces,
 	[KEY_ARGV] = bind_argv,
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Theory of operation. Policies refer to a run of rules in the pool, and what a
- * list inherits stands behind its own rules. Copies would be counted apart (a
- * limit "per honeynet" must be one limit), so the rules of honeypots stand in
- * front of what they all inherit, each with the one honeypot in its mask:
+ * list inherits stands behind its own rules. The pool has no room for a copy for
+ * each honeypot, so the rules of honeypots stand in front of what they all
+ * inherit, each with the one honeypot in its mask:
  *
  *	[own of web1][own of db1][the honeynet's own][its preset's]
  *	 ^ list of web1           ^ list of all others
@@ -11,7 +11,7 @@
  *
  * One such block is made for each list that is inherited: the honeynet's, each
  * preset that honeypots name themselves, and nothing. Named policies hold for any
- * honeypot, so theirs is a copy, which must not count per honeynet.
+ * honeypot, so theirs is a copy.
  */
 #include "model/bind_rule.h"
 
@@ -99,11 +99,6 @@ static struct span block(struct binder *b, unsigned base)
 	return since(pool, inherited);
 }
 
-static bool counts_honeynet(const struct rule *r)
-{
-	return r->action == ACTION_LIMIT && r->per == PER_HONEYNET;
-}
-
 static void named(struct binder *b, struct list_job *j, struct span honeynet)
 {
 	struct policy_pool *pool = &b->m->pool;
@@ -113,14 +108,7 @@ static void named(struct binder *b, struct list_job *j, struct span honeynet)
 		return;
 	}
 	lay(b, j);
-	uint32_t own = pool->nrules;
 	lay_base(b, j->base);
-	for (uint32_t i = own; i < pool->nrules; i++)
-		if (counts_honeynet(&pool->rules[i]))
-			diag_add(b->d, j->at,
-				 "rules: rule %s counts per honeynet and cannot stand in two lists: end this one with "
-				 "none",
-				 pool->rules[i].name);
 	j->policy->rules = since(pool, first);
 }
 

@@ -62,6 +62,11 @@ bool bind_mail(struct binder *b, const struct key *k, const struct node *v, void
 bool bind_webhook(struct binder *b, const struct key *k, const struct node *v, void *base);
 bool bind_argv(struct binder *b, const struct key *k, const struct node *v, void *base);
 
+bool bind_engine(struct binder *b, const struct key *k, const struct node *v, void *base);
+bool bind_paths(struct binder *b, const struct key *k, const struct node *v, void *base);
+bool bind_variables(struct binder *b, const struct key *k, const struct node *v, void *base);
+bool bind_interfaces(struct binder *b, const struct key *k, const struct node *v, void *base);
+
 /* ---- what they have in common ---- */
 
 /* Complains that v is not what is wanted; returns false. */

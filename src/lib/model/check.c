@@ -88,6 +88,8 @@ int rules_shape(const struct model *m, struct err *e)
 		return err_set(e, -EINVAL, "broken model: policy");
 	if (!shape_introspection(&m->introspection))
 		return err_set(e, -EINVAL, "broken model: introspection");
+	if (!rules_engine_shape(&m->engine))
+		return err_set(e, -EINVAL, "broken model: engine");
 	return rules_pool_shape(m, e);
 }
 

@@ -3,6 +3,7 @@
  * of notices. */
 #include "base/text.h"
 #include "model/rules.h"
+#include "model/suricata.h"
 
 #include <errno.h>
 #include <string.h>
@@ -106,6 +107,23 @@ static bool argv_shape(const char *s, size_t cap)
 		at = (size_t)(end - s) + 1;
 	}
 	return at < cap;
+}
+
+bool rules_engine_shape(const struct engine_conf *c)
+{
+	if (c->kind >= ENGINE_KIND_COUNT || c->nrules > ENGINE_RULES || c->nvars > ENGINE_VARS)
+		return false;
+	for (uint32_t i = 0; i < c->nrules; i++)
+		if (!rules_ended(c->rules[i], ENGINE_PATH) || !*c->rules[i])
+			return false;
+	for (uint32_t i = 0; i < c->nvars; i++)
+		if (suricata_var_check(&c->vars[i], NULL) < 0)
+			return false;
+	for (int i = 0; i < 2; i++)
+		if (!rules_ended(c->interfaces[i], ENGINE_IF_CAP) ||
+		    (c->kind == ENGINE_KIND_INTERFACES && !rules_interface(c->interfaces[i])))
+			return false;
+	return c->kind != ENGINE_KIND_INTERFACES || strcmp(c->interfaces[0], c->interfaces[1]) != 0;
 }
 
 static bool trigger_shape(const struct model *m, const struct trigger *t)

@@ -38,6 +38,13 @@ static const struct key evidence_keys[] = {
 	{ NULL },
 };
 
+static const struct key engine_keys[] = {
+	{ "rules", KEY_PATHS },
+	{ "variables", KEY_VARIABLES },
+	{ "interfaces", KEY_INTERFACES },
+	{ NULL },
+};
+
 static const struct key honeypot_keys[] = {
 	{ "backend", KEY_WORD, PLACE_BACKEND, INT(honeypot, backend), .words = backend_words },
 	{ "image", KEY_NAME, PLACE_IMAGE, .required = true, AT(honeypot, image) },
@@ -62,6 +69,7 @@ const struct key model_keys[] = {
 	{ "uplink", KEY_UPLINK, PLACE_UPLINK, .sub = uplink_keys },
 	{ "policy", KEY_POLICY, PLACE_POLICY, AT(model, policy), .sub = policy_keys },
 	{ "policies", KEY_POLICIES, .sub = policy_keys },
+	{ "engine", KEY_ENGINE, PLACE_ENGINE, .sub = engine_keys },
 	{ "introspection", KEY_WORD, INT(model, introspection.mode), .words = introspection_words },
 	{ "on-tamper", KEY_WORD, INT(model, introspection.on_tamper), .words = tamper_words },
 	{ "evidence", KEY_MAP, PLACE_EVIDENCE, AT(model, evidence), .sub = evidence_keys },

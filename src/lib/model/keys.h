@@ -70,6 +70,11 @@ enum key_type {
 	KEY_MAIL,     /* an address */
 	KEY_WEBHOOK,  /* a URL */
 	KEY_ARGV,     /* list of words; NOTIFY_ARGV_CAP */
+	/* Of the inline engine */
+	KEY_ENGINE,     /* mapping with the keys of `sub`; struct model */
+	KEY_PATHS,      /* files; struct engine_conf */
+	KEY_VARIABLES,  /* mapping of names to texts; struct engine_conf */
+	KEY_INTERFACES, /* two names; struct engine_conf */
 	KEY_TYPES
 };
 

@@ -119,8 +119,8 @@ enum rule_state { RULE_STATE_ANY, RULE_STATE_NEW, RULE_STATE_ESTABLISHED, RULE_S
  * and ports are those of the side that begins it (from, sports) and of the other
  * (to, ports), whoever sends the frame. `honeypots` asks for the one whose policy
  * is being asked. proto 1 (ICMP) stands for ICMP of both families, 58 for ICMPv6
- * alone. One rule may stand in the lists of several policies: what it counts per
- * honeynet is one count. */
+ * alone. A rule may stand in the lists of several policies, in one place or as a
+ * copy: limits are counted by name, so that it is one limit. */
 struct rule {
 	char name[RULE_NAME_CAP];
 	uint8_t directions; /* RULE_OUT, ...; never 0 */

@@ -36,6 +36,7 @@ enum place {
 	PLACE_NAMED,   /* index of the named policy */
 	PLACE_TRIGGER, /* index of the trigger */
 	PLACE_NOTIFY,
+	PLACE_ENGINE,
 	PLACE_EVIDENCE,
 	PLACE_MAX_SIZE,
 	PLACE_MAX_AGE,
@@ -93,6 +94,7 @@ void rules_sense(const struct model *m, const struct rule_sink *sink);
 /* check_policy.c: the part of each that is about policies, the pool, triggers
  * and notices; a model that holds a policy only has nothing else. */
 bool rules_policy_shape(const struct model *m, const struct policy *p);
+bool rules_engine_shape(const struct engine_conf *c);
 int rules_pool_shape(const struct model *m, struct err *e);
 void rules_policy_sense(const struct model *m, const struct rule_sink *sink);
 
@@ -106,8 +108,9 @@ struct rule_run {
 };
 void rules_breach(struct rule_run *r, enum place place, unsigned index, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-bool rules_mail(const char *s); /* what sendmail(8) may be given as an address */
-bool rules_url(const char *s);  /* http or https, without blanks or quotes */
+bool rules_mail(const char *s);      /* what sendmail(8) may be given as an address */
+bool rules_url(const char *s);       /* http or https, without blanks or quotes */
+bool rules_interface(const char *s); /* a name that the kernel takes for one */
 bool rules_ended(const char *s, size_t cap);
 bool rules_addr_shape(const struct addr *a);
 

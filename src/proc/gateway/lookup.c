@@ -190,7 +190,8 @@ static void protocols(struct lookup *l, const struct policy_pool *pool)
 			if (r->family && version(r->family) != v)
 				continue;
 			for (unsigned p = 0; p < 256; p++)
-				if (!r->has_proto || r->proto == p)
+				/* ICMP stands for that of both families. */
+				if (!r->has_proto || r->proto == p || (v && r->proto == PROTO_ICMP && p == PROTO_ICMP6))
 					set_bit(l->proto[v][p], i);
 		}
 	}

@@ -94,7 +94,7 @@ static bool naive_matches(const struct rule *r, const struct talk *t, uint64_t w
 		return false;
 	if (r->family && r->family != t->family)
 		return false;
-	if (r->has_proto && r->proto != t->proto)
+	if (r->has_proto && r->proto != t->proto && !(r->proto == 1 && t->proto == 58 && t->family == 6))
 		return false;
 	if (r->state == RULE_STATE_NEW && t->established)
 		return false;
@@ -195,6 +195,18 @@ static void protocol_and_ports(void **state)
 	t.proto = 255;
 	HIT(t);
 	r->has_proto = 1;
+	/* ICMP is that of both families; ICMPv6 its own only. */
+	r->proto = 1;
+	t.family = 6;
+	t.proto = 58;
+	HIT(t);
+	t.family = 4;
+	MISS(t);
+	r->proto = 58;
+	t.family = 6;
+	t.proto = 1;
+	MISS(t);
+	t.family = 4;
 	r->proto = 0;
 	MISS(t);
 }
