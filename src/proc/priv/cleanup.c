@@ -129,6 +129,8 @@ void end_cleanup(struct priv *p)
 		log_warn("cannot remove the control socket");
 	p->ctl_made = false;
 #endif
+	for (uint32_t i = 0; i < MODEL_NETS; i++)
+		sink_end(p, i);
 	engine_end(p);
 	lab_close(&p->lab);
 	vmm_groups_end(p);

@@ -83,6 +83,8 @@ int verb_inspect(struct priv *p, struct msg *m, struct verb_reply *r, struct err
 		each(&w, &p->super_child);
 		each(&w, &p->evidence);
 		each(&w, &p->gateway);
+		for (uint32_t i = 0; i < MODEL_NETS; i++)
+			each(&w, &p->sinkholes[i]);
 	}
 	r->done.rss = w.rss;
 	r->done.pss = w.pss;

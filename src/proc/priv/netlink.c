@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -207,6 +208,28 @@ int nl_route_local(int fd, bool add, unsigned lo, const struct addr *prefix)
 	struct rtmsg m = { .rtm_type = RTN_LOCAL, .rtm_scope = RT_SCOPE_HOST };
 	return route(fd, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, m, lo, prefix,
 		     NULL);
+}
+
+int nl_route_all(int fd, uint8_t af, bool local, unsigned index, uint8_t table)
+{
+	struct req q;
+	struct rtmsg m = { .rtm_family = af == 4 ? AF_INET : AF_INET6,
+			   .rtm_table = table,
+			   .rtm_protocol = RTPROT_STATIC,
+			   .rtm_type = local ? RTN_LOCAL : RTN_UNICAST,
+			   .rtm_scope = local ? RT_SCOPE_HOST : RT_SCOPE_LINK };
+	start(&q, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof(m));
+	put_u32(&q, RTA_OIF, index);
+	return talk(fd, &q);
+}
+
+int nl_rule_in(int fd, uint8_t af, const char *name, uint8_t table)
+{
+	struct req q;
+	struct fib_rule_hdr h = { .family = af == 4 ? AF_INET : AF_INET6, .table = table, .action = FR_ACT_TO_TBL };
+	start(&q, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &h, sizeof(h));
+	put_text(&q, FRA_IIFNAME, name);
+	return talk(fd, &q);
 }
 
 unsigned nl_index(int sk, const char *name)

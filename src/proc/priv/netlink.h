@@ -30,6 +30,12 @@ int nl_route_link(int fd, unsigned index, const struct addr *prefix, const struc
  * inside of the prefix still wins, being longer. */
 int nl_route_local(int fd, bool add, unsigned lo, const struct addr *prefix);
 
+/* Everything of a family -> the interface; or with lo's index and `local` -> this
+ * machine itself. In a table of its own number. */
+int nl_route_all(int fd, uint8_t family, bool local, unsigned index, uint8_t table);
+/* What comes in by the interface is looked up in that table. */
+int nl_rule_in(int fd, uint8_t family, const char *name, uint8_t table);
+
 /* sk: any AF_INET socket of the namespace. */
 unsigned nl_index(int sk, const char *name); /* 0 = no such interface */
 /* Until the kernel has noticed that the other end is up too; before, it drops

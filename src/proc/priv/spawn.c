@@ -32,6 +32,8 @@ static uid_t role_uid(const struct priv *p, enum role role, uint32_t slot)
 		return p->uid_base + UID_EVIDENCE;
 	case ROLE_INSPECT:
 		return p->uid_base + UID_INSPECT;
+	case ROLE_SINKHOLE:
+		return p->uid_base + UID_SINKHOLE + slot;
 	case ROLE_INTROSPECT:
 		return p->uid_base + UID_INTROSPECT + slot;
 	default:
@@ -141,6 +143,9 @@ void spawn_each(struct priv *p, void (*fn)(struct priv *p, struct child *c))
 		if (p->introspects[i].pid)
 			fn(p, &p->introspects[i]);
 	}
+	for (uint32_t i = 0; i < MODEL_NETS; i++)
+		if (p->sinkholes[i].pid)
+			fn(p, &p->sinkholes[i]);
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (own[i]->pid)
 			fn(p, own[i]);
@@ -241,16 +246,22 @@ int verb_spawn(struct priv *p, struct msg *m, struct verb_reply *r, struct err *
 		c = s->role == ROLE_VMM ? &p->handlers[s->slot] : &p->introspects[s->slot];
 		want = 2;
 		break;
+	case ROLE_SINKHOLE:
+		if (s->slot >= MODEL_NETS || !p->sinks[s->slot].up)
+			return err_set(e, -ENOENT, "network %u has no place for a sinkhole", s->slot);
+		c = &p->sinkholes[s->slot];
+		want = 2;
+		break;
 	default:
 		return err_set(e, -EINVAL, "super may not start role %u", s->role);
 	}
-	if (s->role != ROLE_VMM && s->role != ROLE_INTROSPECT && s->slot != 0)
+	if (want == 1 && s->slot != 0)
 		return err_set(e, -ERANGE, "%s has no slot", role_name(s->role));
 	if (c->pid)
 		return err_set(e, -EEXIST, "%s runs already (pid %d)", role_name(s->role), c->pid);
 	if (m->nfds != want)
 		return err_set(e, -EINVAL, "%s needs %d fds, got %d", role_name(s->role), want, m->nfds);
-	int fds[CHILD_FDS], n = 0;
+	int fds[CHILD_FDS], n = 0, own = 0;
 	for (; n < m->nfds; n++) {
 		if (!is_channel(m->fds[n]))
 			return err_set(e, -EINVAL, "fd %d for %s is no channel", n, role_name(s->role));
@@ -258,16 +269,19 @@ int verb_spawn(struct priv *p, struct msg *m, struct verb_reply *r, struct err *
 	}
 	if (s->role == ROLE_EVIDENCE)
 		fds[n++] = p->evidence_fd;
-	int kernel = -1;
+	int x = 0;
 	if (s->role == ROLE_INTROSPECT) {
-		kernel = open_kernel(e);
-		if (kernel < 0)
-			return kernel;
-		fds[n++] = kernel;
+		x = fds[n] = open_kernel(e);
+		own = 1;
+	} else if (s->role == ROLE_SINKHOLE) {
+		x = sink_sockets(p, s->slot, fds + n, e);
+		own = SINK_SERVICES;
 	}
-	int x = spawn_role(p, c, s->role, s->slot, fds, n, e);
-	if (kernel >= 0)
-		close(kernel);
+	if (x < 0)
+		return x;
+	x = spawn_role(p, c, s->role, s->slot, fds, n + own, e);
+	for (int i = 0; i < own; i++)
+		close(fds[n + i]);
 	if (x < 0)
 		return x;
 	r->done.pid = c->pid;
@@ -286,6 +300,8 @@ int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e
 		c = &p->introspects[k->slot];
 	else if (k->what == ROLE_INSPECT)
 		c = k->vmm ? &p->engine : &p->inspect;
+	else if (k->what == ROLE_SINKHOLE && k->slot < MODEL_NETS)
+		c = &p->sinkholes[k->slot];
 	else if (k->what == ROLE_GATEWAY)
 		c = &p->gateway;
 	else if (k->what == ROLE_EVIDENCE)

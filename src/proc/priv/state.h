@@ -29,6 +29,7 @@ enum uid_offset {
 	UID_EVIDENCE = 2,
 	UID_INSPECT = 3,
 	UID_ENGINE = 4,
+	UID_SINKHOLE = 16,  /* + the network's slot */
 	UID_HANDLER = 256,    /* + the honeypot's slot */
 	UID_VMM = 512,        /* + the honeypot's slot */
 	UID_INTROSPECT = 768, /* + the honeypot's slot */
@@ -75,6 +76,12 @@ struct lab {
 	unsigned nprefixes;
 };
 
+/* The place of a network's sinkhole. */
+struct sink {
+	bool up;
+	int ns;
+};
+
 struct out_msg;
 struct probe;
 
@@ -108,6 +115,8 @@ struct priv {
 	struct disk_id disks[MODEL_HONEYPOTS];
 	struct probe *probes[MODEL_HONEYPOTS]; /* loaded for the next VMM of the slot, or attached to it; NULL */
 	struct lab lab;
+	struct sink sinks[MODEL_NETS];
+	struct child sinkholes[MODEL_NETS];
 	struct child inspect; /* the handler of the inline engine */
 	struct child engine;  /* the inline engine itself */
 	struct cgroup engine_group;
@@ -214,6 +223,15 @@ void lab_sysctl(const char *path, const char *value);
 /* A packet socket on the interface; sk: any socket of its namespace, which this
  * process is in. The fd, or a negative errno. */
 int lab_open_packet(int sk, const char *name, struct err *e);
+
+/* sink.c */
+#define SINK_SERVICES 4
+int verb_sink(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+int verb_sink_del(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+/* The listening sockets of a network's sinkhole, in its namespace: SMTP, HTTP, TCP
+ * and UDP of the generic service. The caller closes them. */
+int sink_sockets(struct priv *p, uint32_t net, int fds[SINK_SERVICES], struct err *e);
+void sink_end(struct priv *p, uint32_t net);
 
 /* engine.c */
 void engine_end(struct priv *p);

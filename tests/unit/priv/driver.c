@@ -456,7 +456,7 @@ int net_spawn(struct net *n, enum role role, uint32_t slot, int *fd)
 	int pair[2], more[2] = { -1, -1 };
 	assert_int_equal(msg_pair(pair, NULL), 0);
 	fcntl(pair[1], F_SETFL, 0);
-	bool two = role == ROLE_VMM || role == ROLE_INTROSPECT;
+	bool two = role == ROLE_VMM || role == ROLE_INTROSPECT || role == ROLE_SINKHOLE;
 	if (two)
 		assert_int_equal(msg_pair(more, NULL), 0);
 	CALL(n, PRIV_SPAWN, &s, ((int[]){ pair[1], more[1] }), two ? 2 : 1, &done, NULL);
