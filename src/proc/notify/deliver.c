@@ -54,6 +54,9 @@ static _Noreturn void child_exec(char *const *argv)
 	char path[sizeof(safe_path) + 8];
 	snprintf(path, sizeof(path), "PATH=%s", safe_path);
 	char *const env[] = { path, home, (char *)"LANG=C.UTF-8", NULL };
+#ifdef MUTANT_NOTIFY_ENVIRONMENT
+	exec_path(argv, environ);
+#endif
 	exec_path(argv, env);
 	_exit(CANNOT_EXEC);
 }
