@@ -26,6 +26,7 @@ static const struct {
 	{ "priv", priv_main },       { "super", super_main },       { "vmm", vmm_main },
 	{ "gateway", gateway_main }, { "evidence", evidence_main }, { "introspect", introspect_main },
 	{ "notify", notify_main },   { "sinkhole", sinkhole_main }, { "inspect", inspect_main },
+	{ "judge", judge_main },
 };
 
 int main(int argc, char **argv)

@@ -32,6 +32,7 @@ static const struct {
 	{ "freeze", cmd_freeze },
 	{ "thaw", cmd_freeze },
 	{ "policy apply", cmd_policy_apply },
+	{ "policy test", cmd_policy_test },
 	{ "lab", cmd_lab },
 	{ "events", cmd_events },
 	{ "flows", cmd_flows },

@@ -118,6 +118,7 @@ int cmd_console(struct cmd *c);
 int cmd_machine(struct cmd *c); /* start, stop, pause, resume, reset */
 int cmd_freeze(struct cmd *c);  /* freeze, thaw */
 int cmd_policy_apply(struct cmd *c);
+int cmd_policy_test(struct cmd *c);
 int cmd_lab(struct cmd *c);
 int cmd_events(struct cmd *c);
 int cmd_flows(struct cmd *c);

@@ -216,6 +216,60 @@ const struct command command_table[] = {
 	  .max_args = 1,
 	  .kind = ARG_FILE,
 	  .perm = PERM_OPERATE },
+	{ .name = "policy test",
+	  .args = "FILE...",
+	  .brief = "show what a policy would have done with captures",
+	  .text =
+	      "Runs the gateway over the captures FILE... (pcap or pcapng), in the capture's own time and with no "
+	      "network, and shows how every packet is judged and exactly what would have left. It is the code that "
+	      "runs "
+	      "in a honeynet, in a process without network and files.\n\n"
+	      "--policy names a preset, a file with a policy, or a honeynet's file. Honeypots and networks are those "
+	      "of "
+	      "the honeynet's file; with --honeypot they are the addresses named there, each with the policy of the "
+	      "file's honeypot NAME, or with the file's policy for all.\n\n"
+	      "A capture is a recording of what both sides sent. Where the policy stops a conversation, its later "
+	      "packets "
+	      "would never have been: they are in the capture all the same, are judged as they stand, and mostly have "
+	      "the verdict drop no-flow. A conversation is therefore counted once, under the mildest verdict that one "
+	      "of its packets met, and under the reason of the first that met it. For the same reason nobody answers "
+	      "what the policy reflects or sends to a sinkhole.\n\n"
+	      "The report: honeypots and what is peculiar about the capture; packets, bytes and conversations by "
+	      "verdict "
+	      "and reason; what would have left, by honeypot, protocol and destination, where began is what the "
+	      "honeypot "
+	      "began, reply what it answered, and resolution ARP and neighbour discovery; what would have gone to "
+	      "another honeypot, a sinkhole; how often each rule decided, and which never did. --against compares with "
+	      "another policy. --packets prints a line for each packet before that.\n\n"
+	      "--must-not-leave makes it a gate: the exit status is 1 if a conversation of which something would have "
+	      "left is named by EXPR, and also if the capture does not say enough to tell. EXPR is made of any, tcp, "
+	      "udp, icmp, proto N, port N or N-M (the port that was asked), host ADDR and net PREFIX (the side "
+	      "outside), "
+	      "honeypot NAME, bytes and packets with > >= < <= and a number as in 1M (of one conversation), began, "
+	      "reply, resolution, and of not, and, or, and parentheses. Replies and the resolution of addresses are "
+	      "asked only where EXPR has that word.\n\n"
+	      "MACs: those of the honeynet's file if the capture has them; else that of the first frame with the "
+	      "honeypot's address. If several honeypots share one, as behind a router, addresses tell them apart. "
+	      "Without /LEN in --honeypot the network is the longest prefix that all addresses have in common, at most "
+	      "/24 (IPv6 /64). Captures of skep itself say by their interfaces where a frame came in. A packet whose "
+	      "checksum its sender left to a network card gets the right one, unless --as-captured is given. Several "
+	      "captures are merged by time; they are read twice, so none can be a pipe.\n\n"
+	      "The inline engine is taken to let everything pass, and limits are taken without their jitter: what "
+	      "leaves really is never more than what is shown.\n\n"
+	      "  skep policy test attack.pcap --policy careful --honeypot 192.0.2.10\n"
+	      "  skep policy test packets/*.pcapng --policy bees.yaml --against strict\n"
+	      "  skep policy test a.pcap -P bees.yaml -m 'port 25 or bytes > 1M'",
+	  .opts = OPTS({ 'P', "policy", OPT_STRING, "POLICY", "The policy that is tested: a preset or a file" },
+		       { 'H', "honeypot", OPT_STRING, "[NAME=]ADDRESS[/LEN]",
+			 "This address is a honeypot's; given again for more, and for more addresses of NAME" },
+		       { 'a', "against", OPT_STRING, "POLICY", "Also show what would be different with this one" },
+		       { 'm', "must-not-leave", OPT_STRING, "EXPR", "Fail if something leaves that EXPR names" },
+		       { 'p', "packets", OPT_FLAG, NULL, "Print every packet with its verdict and reason" },
+		       { 0, "as-captured", OPT_FLAG, NULL, "Leave checksums as they are in the capture" }, JSON_OPT),
+	  .min_args = 1,
+	  .max_args = 64,
+	  .kind = ARG_FILE,
+	  .perm = PERM_NONE },
 	{ .name = "lab",
 	  .args = "NAME -- CMD...",
 	  .brief = "run a command as the intruder",

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-static const char *const roles[ROLE_COUNT] = { "none",       "cli",      "priv",     "super", "vmm",    "gateway",
-					       "introspect", "evidence", "sinkhole", "api",   "notify", "inspect" };
+static const char *const roles[ROLE_COUNT] = { "none",    "cli",        "priv",     "super",    "vmm",
+					       "gateway", "introspect", "evidence", "sinkhole", "api",
+					       "notify",  "inspect",    "judge" };
 static const char *const verdicts[VERDICT_COUNT] = {
 	"forward", "rewrite", "reflect", "sinkhole", "reset", "drop",
 };

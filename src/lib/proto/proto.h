@@ -93,6 +93,16 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(GW_SEEN, gw_seen, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                           \
 	X(GW_PORT_DOWN, gw_seen, 0, 0, GATEWAY, SUPER, STATE_ANY)                                                      \
 	X(GW_HIT, gw_hit, 0, 0, GATEWAY, SUPER, STATE_ANY) /* what a trigger may wait for */                           \
+	/* cli -> judge, which runs the gateway over captures; first all of these, then JUDGE_RUN */                   \
+	X(JUDGE_PORT, gw_port, 0, 0, CLI, JUDGE, STATE_INIT)                                                           \
+	X(JUDGE_POLICY, judge_policy, 0, 1, CLI, JUDGE, STATE_INIT) /* fd: as GW_POLICY's */                           \
+	X(JUDGE_FILE, msg_empty, 0, 1, CLI, JUDGE, STATE_INIT)      /* fd: a capture, a regular file */                \
+	X(JUDGE_RUN, judge_run, 0, 0, CLI, JUDGE, STATE_INIT)                                                          \
+	X(JUDGE_PACKETS, judge_rows, 30720, 0, JUDGE, CLI, STATE_ANY)       /* struct judge_packet[n] */               \
+	X(JUDGE_CONVERSATIONS, judge_rows, 30720, 0, JUDGE, CLI, STATE_ANY) /* struct judge_conversation[n] */         \
+	X(JUDGE_RULES, judge_rows, 30720, 0, JUDGE, CLI, STATE_ANY)         /* struct judge_rule[n] */                 \
+	X(JUDGE_PORTS, judge_rows, 30720, 0, JUDGE, CLI, STATE_ANY)         /* struct judge_port[n] */                 \
+	X(JUDGE_END, judge_end, 0, 0, JUDGE, CLI, STATE_ANY)                                                           \
 	/* super -> evidence; each is answered by one EV_DONE */                                                       \
 	X(EV_CONF, ev_conf, 0, 0, SUPER, EVIDENCE, STATE_UP)                                                           \
 	X(EV_RING, ev_ring, 0, 2, SUPER, EVIDENCE, STATE_UP)          /* fds: ring, eventfd */                         \
@@ -473,6 +483,109 @@ struct gw_port_stats {
 };
 struct gw_seen { /* first frame ever from a honeypot's own MAC; or its socket hung up */
 	uint16_t port, pad[3];
+};
+
+/* ---- judge --------------------------------------------------------------- */
+
+/* Side 0 is the policy that is tested, side 1 the one that it is compared with. */
+#define JUDGE_SIDES 2
+#define JUDGE_FILES 64
+struct judge_policy {
+	uint32_t side;
+	uint32_t n; /* entries */
+};
+#define JUDGE_RUN_PACKETS 1u     /* a struct judge_packet for each */
+#define JUDGE_RUN_AS_CAPTURED 2u /* checksums that were left to a network card stay wrong */
+#define JUDGE_RUN_LEARN 4u       /* MACs of honeypots are those that the capture shows */
+struct judge_run {
+	uint32_t flags;
+	uint32_t pad;
+};
+/* So many rows follow. */
+struct judge_rows {
+	uint32_t n;
+	uint32_t pad;
+};
+struct judge_packet {
+	uint64_t number; /* in the capture, from 1 */
+	uint64_t time;   /* ns, realtime */
+	uint32_t wirelen;
+	uint16_t port;     /* where it came in */
+	uint16_t out_port; /* RING_NO_PORT, RING_MANY; of side 0 */
+	uint8_t verdict[JUDGE_SIDES], reason[JUDGE_SIDES];
+	uint16_t rule[JUDGE_SIDES];
+	uint16_t ethertype;
+	uint8_t family, proto; /* family 0: not IP */
+	uint8_t tcp_flags, pad[3];
+	uint16_t sport, dport; /* ICMP: type and code */
+	uint8_t saddr[16], daddr[16];
+};
+/* What becomes of a conversation on one side: the mildest verdict that a frame of
+ * it met, with the reason and the rule of the first that met it. */
+struct judge_fate {
+	uint8_t verdict, reason;
+	uint16_t rule;
+	uint16_t to_port;  /* of the rewritten destination */
+	uint8_t to_family; /* 0: it went where the honeypot sent it */
+	uint8_t pad;
+	uint8_t to_addr[16];                 /* the rewritten destination */
+	uint64_t left_packets, left_bytes;   /* sent to an uplink, of what the honeypot or the gateway says */
+	uint64_t stays_packets, stays_bytes; /* sent to another honeypot, or to what plays a destination */
+};
+enum judge_kind {
+	JUDGE_BEGAN,      /* by the honeypot */
+	JUDGE_REPLY,      /* begun by the other side */
+	JUDGE_RESOLUTION, /* ARP, neighbour discovery */
+	JUDGE_KIND_COUNT
+};
+/* src is the side that began it. */
+struct judge_conversation {
+	uint64_t first;                /* number of its first packet */
+	uint64_t start, last;          /* ns, realtime */
+	uint64_t packets[2], bytes[2]; /* in the capture; [0] from src */
+	uint16_t honeypot;             /* port; RING_NO_PORT: none takes part */
+	uint8_t kind;                  /* enum judge_kind */
+	uint8_t family, proto, pad[3];
+	uint16_t ethertype, sport, dport, pad2; /* ICMP: type and code */
+	uint8_t src[16], dst[16];
+	struct judge_fate fate[JUDGE_SIDES];
+};
+struct judge_rule {
+	uint32_t side;
+	uint16_t rule, pad;
+	uint64_t packets, conversations;
+};
+struct judge_port {
+	uint16_t port;
+	uint8_t mac[6];   /* in force */
+	uint32_t learned; /* 1: from the capture */
+	uint32_t pad;
+	uint64_t frames; /* that came in there */
+};
+struct judge_count {
+	uint64_t packets, bytes;
+};
+struct judge_end {
+	int32_t status; /* 0, or why it stopped */
+	uint32_t sides;
+	uint64_t packets, bytes, first, last; /* of the captures; times in ns, realtime */
+	uint64_t cut, cut_of_honeypots;       /* frames that the capture holds only in part */
+	uint64_t reordered;                   /* older than the one before: judged at its time */
+	uint64_t untimed;
+	uint64_t foreign;  /* of link layers that are not read */
+	uint64_t made;     /* got a link layer of ours */
+	uint64_t mended;   /* got the checksum that a network card would have filled in */
+	uint64_t made_out; /* of our own evidence: made by the gateway then, and not judged again */
+	uint64_t cut_files;
+	uint64_t overflow;                 /* packets of conversations for which there was no room */
+	uint64_t tick_packets, tick_bytes; /* left between two frames and belong to no conversation */
+	uint64_t unasked[JUDGE_SIDES];     /* answers to what never got through: counted as drop, no-flow */
+	uint64_t differ;                   /* packets whose verdict differs between the sides */
+	uint64_t by_verdict[VERDICT_COUNT][VERDICT_COUNT]; /* packets: [side 0][side 1] */
+	struct judge_count count[JUDGE_SIDES][VERDICT_COUNT][REASON_COUNT];
+	uint32_t relinked; /* 1: MACs did not tell the honeypots apart: all were made from addresses */
+	uint32_t pad;
+	char text[ERR_TEXT];
 };
 
 /* ---- evidence ----------------------------------------------------------- */

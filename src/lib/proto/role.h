@@ -16,6 +16,7 @@ enum role {
 	ROLE_API,
 	ROLE_NOTIFY,
 	ROLE_INSPECT,
+	ROLE_JUDGE,
 	ROLE_COUNT
 };
 

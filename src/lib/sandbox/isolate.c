@@ -52,6 +52,7 @@ static const struct place {
 } places[ROLE_COUNT] = {
 	[ROLE_SUPER] = { .keep_userns = true, .nofile = 4096 },
 	[ROLE_GATEWAY] = { .nofile = 1024 },
+	[ROLE_JUDGE] = { .nofile = 512 },
 	[ROLE_VMM] = { .nofile = 64 },
 	[ROLE_EVIDENCE] = { .nofile = 1024 },
 	[ROLE_INTROSPECT] = { .nofile = 64 },

@@ -115,6 +115,11 @@ static const struct seccomp_rule gateway_rules[] = {
 	ALLOW(pread64),
 };
 
+/* Captures and messages: nothing that the common ones do not allow. */
+static const struct seccomp_rule judge_rules[] = {
+	ALLOW(pread64),
+};
+
 static const struct seccomp_rule vmm_rules[] = {
 	ALLOW(pread64),
 	ALLOW(pwrite64),
@@ -230,6 +235,7 @@ int isolate_filter(enum role role, struct seccomp_table out[ISOLATE_TABLES])
 	static const struct seccomp_table of_role[ROLE_COUNT] = {
 		[ROLE_SUPER] = SECCOMP_TABLE(super_rules),
 		[ROLE_GATEWAY] = SECCOMP_TABLE(gateway_rules),
+		[ROLE_JUDGE] = SECCOMP_TABLE(judge_rules),
 		[ROLE_VMM] = SECCOMP_TABLE(vmm_rules),
 		[ROLE_EVIDENCE] = SECCOMP_TABLE(evidence_rules),
 		[ROLE_INTROSPECT] = SECCOMP_TABLE(introspect_rules),

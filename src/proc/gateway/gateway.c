@@ -220,7 +220,6 @@ bool gateway_receive(struct gateway *g, struct port *p, uint32_t events)
 
 void gateway_tick(struct gateway *g, uint64_t now)
 {
-	g->wall = ev_realtime() - ev_monotonic();
 #ifndef MUTANT_TICK_GOES_BACK
 	/* The event loop's time is that of its turn's begin; frames of the same turn
 	 * are later. Time since something must never be negative. */
@@ -453,6 +452,14 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 	p->used = false;
 	index_rebuild(g);
 	return 0;
+}
+
+void gateway_port_mac(struct gateway *g, uint16_t port, const uint8_t mac[6])
+{
+	struct port *p = gateway_port(g, port);
+	memcpy(p->conf.mac, mac, 6);
+	p->lladdr = link_local(mac);
+	index_rebuild(g);
 }
 
 int gateway_freeze(struct gateway *g, uint16_t port, bool frozen, struct err *e)

@@ -78,6 +78,9 @@ int gateway_port_add(struct gateway *g, const struct gw_port *conf, const struct
 /* Ends its flows and forgets it, but not its history. */
 int gateway_port_del(struct gateway *g, uint16_t port, struct err *e);
 
+/* Another MAC for a honeypot's port, before its first frame. */
+void gateway_port_mac(struct gateway *g, uint16_t port, const uint8_t mac[6]);
+
 /* Freezes or thaws a honeypot's port, or with GW_FREEZE_ALL all: at once, and
  * whatever the policy says. Flows stay. */
 int gateway_freeze(struct gateway *g, uint16_t port, bool frozen, struct err *e);
@@ -109,5 +112,7 @@ struct port *gateway_uplink(struct gateway *g, uint16_t net);
 
 /* Entry point of the gateway process; returns its exit status. */
 int gateway_main(int argc, char **argv);
+/* Of the process that runs the gateway over captures (judge.h). */
+int judge_main(int argc, char **argv);
 
 #endif

@@ -105,6 +105,7 @@ static void on_port(void *arg, uint32_t events, uint64_t now)
 static void on_tick(void *arg, uint64_t now)
 {
 	struct process *x = arg;
+	x->g->wall = ev_realtime() - ev_monotonic();
 	gateway_tick(x->g, now);
 	arm(x);
 	for (unsigned i = 0; i < PORTS_MAX; i++) {

@@ -40,11 +40,12 @@ static void nobody_commands_upwards(void **state)
 	static const struct {
 		enum role from, to;
 	} edges[] = {
-		{ ROLE_CLI, ROLE_SUPER },        { ROLE_SUPER, ROLE_CLI },           { ROLE_SUPER, ROLE_PRIV },
-		{ ROLE_PRIV, ROLE_SUPER },       { ROLE_SUPER, ROLE_GATEWAY },       { ROLE_GATEWAY, ROLE_SUPER },
-		{ ROLE_SUPER, ROLE_EVIDENCE },   { ROLE_EVIDENCE, ROLE_SUPER },      { ROLE_SUPER, ROLE_VMM },
-		{ ROLE_VMM, ROLE_SUPER },        { ROLE_VMM, ROLE_EVIDENCE },        { ROLE_SUPER, ROLE_INTROSPECT },
-		{ ROLE_INTROSPECT, ROLE_SUPER }, { ROLE_INTROSPECT, ROLE_EVIDENCE },
+		{ ROLE_CLI, ROLE_SUPER },           { ROLE_SUPER, ROLE_CLI },        { ROLE_SUPER, ROLE_PRIV },
+		{ ROLE_CLI, ROLE_JUDGE },           { ROLE_JUDGE, ROLE_CLI },        { ROLE_PRIV, ROLE_SUPER },
+		{ ROLE_SUPER, ROLE_GATEWAY },       { ROLE_GATEWAY, ROLE_SUPER },    { ROLE_SUPER, ROLE_EVIDENCE },
+		{ ROLE_EVIDENCE, ROLE_SUPER },      { ROLE_SUPER, ROLE_VMM },        { ROLE_VMM, ROLE_SUPER },
+		{ ROLE_VMM, ROLE_EVIDENCE },        { ROLE_SUPER, ROLE_INTROSPECT }, { ROLE_INTROSPECT, ROLE_SUPER },
+		{ ROLE_INTROSPECT, ROLE_EVIDENCE },
 	};
 	for (uint32_t t = 1; t < MSG_COUNT; t++) {
 		const struct proto_rule *r = proto_rule(t);
