@@ -21,6 +21,11 @@ static bool is_syn(const struct frame *f)
 	return (f->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }
 
+static uint64_t packets_of(const struct frame *f)
+{
+	return f->frames ? f->frames : 1;
+}
+
 /* What a honeypot may still send, on a flow (NULL: none yet) and at all. */
 static bool within_budget(struct gateway *g, struct frame *f, const struct policy *pol)
 {
@@ -33,14 +38,14 @@ static bool within_budget(struct gateway *g, struct frame *f, const struct polic
 #endif
 	if (budget_limited(b)) {
 		if (b->seconds && fl)
-			fits = sum_fits(flow_sum(&g->flows, fl), b, f->now, f->wirelen);
+			fits = sum_fits(flow_sum(&g->flows, fl), b, f->now, f->wirelen, packets_of(f));
 		else
 			fits = (!b->bytes || (fl ? fl->bytes[f->dir] : 0) + f->wirelen <= b->bytes) &&
-			       (!b->packets || (fl ? fl->pkts[f->dir] : 0) < b->packets);
+			       (!b->packets || (fl ? fl->pkts[f->dir] : 0) + packets_of(f) <= b->packets);
 	}
 	if (!fits)
 		verdict_drop(f, REASON_BUDGET_FLOW);
-	else if (!sum_fits(&f->in->history->sent, &pol->honeypot, f->now, f->wirelen))
+	else if (!sum_fits(&f->in->history->sent, &pol->honeypot, f->now, f->wirelen, packets_of(f)))
 		verdict_drop(f, REASON_BUDGET_HONEYPOT);
 	return !dropped(f);
 }
@@ -48,8 +53,8 @@ static bool within_budget(struct gateway *g, struct frame *f, const struct polic
 static void charge(struct gateway *g, struct frame *f, const struct policy *pol)
 {
 	if (f->flow && pol->flow.seconds)
-		sum_charge(flow_sum(&g->flows, f->flow), &pol->flow, f->now, f->wirelen);
-	sum_charge(&f->in->history->sent, &pol->honeypot, f->now, f->wirelen);
+		sum_charge(flow_sum(&g->flows, f->flow), &pol->flow, f->now, f->wirelen, packets_of(f));
+	sum_charge(&f->in->history->sent, &pol->honeypot, f->now, f->wirelen, packets_of(f));
 }
 
 static bool is_resolution(const struct frame *f)
@@ -98,7 +103,7 @@ static void judge_first(const struct gateway *g, struct frame *f, const struct f
 	packets = packets ? packets - 1 : 0;
 	bytes = bytes > f->wirelen ? bytes - f->wirelen : 0;
 #endif
-	if ((b->bytes && bytes + f->wirelen > b->bytes) || (b->packets && packets + 1 > b->packets))
+	if ((b->bytes && bytes + f->wirelen > b->bytes) || (b->packets && packets + packets_of(f) > b->packets))
 		drop_by(f, REASON_LIMIT_FIRST, f->rule, false);
 }
 

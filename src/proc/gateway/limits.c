@@ -295,6 +295,11 @@ bool limits_full(struct limits *t, const struct limit_key *k, const struct limit
 		return grave && now - grave->lost <= span_of(l);
 	}
 	w->span = span_of(l);
+#ifdef MUTANT_BURST_DOUBLING
+	while (w->first && t->chunk[w->first].at[w->begin] / w->span != now / w->span)
+		shift(t, w);
+	return w->n >= l->count;
+#endif
 	while (w->first && now - t->chunk[w->first].at[w->begin] > w->span)
 		shift(t, w);
 	return w->n >= l->count || (w->lost && now - w->lost <= w->span);

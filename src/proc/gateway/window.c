@@ -61,12 +61,12 @@ static void sum_turn(struct window_sum *s, const struct budget *b, uint64_t now)
 	s->slot = slot;
 }
 
-bool sum_fits(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes)
+bool sum_fits(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes, uint64_t packets)
 {
 	if (!budget_limited(b))
 		return true;
 	sum_turn(s, b, now);
-	uint64_t total = bytes, packets = 1;
+	uint64_t total = bytes;
 	for (unsigned i = 0; i < SUM_BUCKETS; i++) {
 		total += s->bytes[i];
 		packets += s->packets[i];
@@ -74,11 +74,11 @@ bool sum_fits(struct window_sum *s, const struct budget *b, uint64_t now, uint64
 	return (!b->bytes || total <= b->bytes) && (!b->packets || packets <= b->packets);
 }
 
-void sum_charge(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes)
+void sum_charge(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes, uint64_t packets)
 {
 	if (!budget_limited(b))
 		return;
 	sum_turn(s, b, now);
 	s->bytes[s->slot % SUM_BUCKETS] += bytes;
-	s->packets[s->slot % SUM_BUCKETS]++;
+	s->packets[s->slot % SUM_BUCKETS] += packets;
 }

@@ -38,9 +38,9 @@ struct window_sum {
 };
 
 bool budget_limited(const struct budget *b);
-/* True if `bytes` in one more packet now stay within the budget. Old buckets
+/* True if `bytes` in so many more packets now stay within the budget. Old buckets
  * may go; nothing is charged. */
-bool sum_fits(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes);
-void sum_charge(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes);
+bool sum_fits(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes, uint64_t packets);
+void sum_charge(struct window_sum *s, const struct budget *b, uint64_t now, uint64_t bytes, uint64_t packets);
 
 #endif

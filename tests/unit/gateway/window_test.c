@@ -135,10 +135,10 @@ static void bytes_against_a_model(void **state)
 			uint64_t size = 60 + (uint64_t)rand() % 1440;
 			if (may(&exact, &b, now, size))
 				let(&exact, now, size);
-			if (!sum_fits(&s, &b, now, size))
+			if (!sum_fits(&s, &b, now, size, 1))
 				continue;
 			assert_true(may(&ours, &b, now, size)); /* never more than the budget */
-			sum_charge(&s, &b, now, size);
+			sum_charge(&s, &b, now, size, 1);
 			let(&ours, now, size);
 		}
 		passed += ours.n;
@@ -153,10 +153,10 @@ static void bytes_for_life(void **state)
 	(void)state;
 	struct window_sum s = { 0 };
 	struct budget b = { .bytes = 1000 }, none = { 0 };
-	assert_true(sum_fits(&s, &b, SEC, 1000));
-	sum_charge(&s, &b, SEC, 1000);
-	assert_false(sum_fits(&s, &b, 1000000 * SEC, 1));
-	assert_true(sum_fits(&s, &none, SEC, 1u << 30));
+	assert_true(sum_fits(&s, &b, SEC, 1000, 1));
+	sum_charge(&s, &b, SEC, 1000, 1);
+	assert_false(sum_fits(&s, &b, 1000000 * SEC, 1, 1));
+	assert_true(sum_fits(&s, &none, SEC, 1u << 30, 1));
 }
 
 static void budget_may_change(void **state)
@@ -164,10 +164,10 @@ static void budget_may_change(void **state)
 	(void)state;
 	struct window_sum s = { 0 };
 	struct budget minute = { .bytes = 1000, .seconds = 60 }, hour = { .bytes = 1000, .seconds = 3600 };
-	sum_charge(&s, &minute, 1000 * SEC, 900);
-	assert_false(sum_fits(&s, &hour, 1010 * SEC, 200)); /* what was sent is not forgotten */
-	assert_true(sum_fits(&s, &hour, 1010 * SEC, 100));
-	assert_true(sum_fits(&s, &hour, 5000 * SEC, 1000));
+	sum_charge(&s, &minute, 1000 * SEC, 900, 1);
+	assert_false(sum_fits(&s, &hour, 1010 * SEC, 200, 1)); /* what was sent is not forgotten */
+	assert_true(sum_fits(&s, &hour, 1010 * SEC, 100, 1));
+	assert_true(sum_fits(&s, &hour, 5000 * SEC, 1000, 1));
 }
 
 int main(void)
