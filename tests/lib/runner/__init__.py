@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -55,6 +56,8 @@ class Run:
         self.suite, self.words, self.line = "", [], 0
         self.per_suite, self.failures, self.skips = [], [], []
         self.ours = set()
+        self.lock = threading.Lock()  # of ours: who is in it is not buried by reap()
+        self.told = threading.Lock()  # of what is counted and printed
         self.dirs = {}  # build directories made by earlier suites
         self.started = time.monotonic()
 
@@ -81,8 +84,9 @@ class Run:
         print(f"{'ok' if ok else 'not ok'} {self.line} - {self.suite}: {name}{tail}", flush=True)
 
     def passed(self, name, count=1, tail=""):
-        self.n["passed"] += count
-        self.say(True, name, tail)
+        with self.told:
+            self.n["passed"] += count
+            self.say(True, name, tail)
 
     def skipped(self, name, why):
         self.n["skipped"] += 1
@@ -90,14 +94,15 @@ class Run:
         self.say(True, name, f" # SKIP {why}")
 
     def failed(self, name, output="", count=1):
-        self.n["failed"] += count
-        self.say(False, name)
         output = output.rstrip()
         if len(output) > 12000:
             output = output[:4000] + "\n[...]\n" + output[-8000:]
-        self.failures.append((f"{self.suite}: {name}", output))
-        for row in output.splitlines()[-60:]:
-            print(f"#   {row}", flush=True)
+        with self.told:
+            self.n["failed"] += count
+            self.say(False, name)
+            self.failures.append((f"{self.suite}: {name}", output))
+            for row in output.splitlines()[-60:]:
+                print(f"#   {row}", flush=True)
 
     def check(self, name, ok, output=""):
         if ok:
@@ -149,10 +154,12 @@ class Run:
         extra = {}
         if user:
             extra = {"user": user[0], "group": user[1], "extra_groups": []}
-        with subprocess.Popen([str(a) for a in argv], cwd=str(cwd or self.top), env=full, start_new_session=True,
-                              stdin=subprocess.DEVNULL if data is None else subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, **extra) as p:
+        with self.lock:
+            p = subprocess.Popen([str(a) for a in argv], cwd=str(cwd or self.top), env=full, start_new_session=True,
+                                 stdin=subprocess.DEVNULL if data is None else subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, **extra)
             self.ours.add(p.pid)
+        with p:
             try:
                 out = self.talk(p, data, time.monotonic() + timeout)
                 status = p.returncode
@@ -213,13 +220,14 @@ class Run:
             self.reap()
 
     def reap(self):
-        for pid in [int(p) for p in os.listdir("/proc") if p.isdigit()]:
-            if pid in self.ours:
-                continue
-            try:
-                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-                    fields = f.read().rsplit(")", 1)[1].split()
-                if fields[0] == "Z" and int(fields[1]) == os.getpid():
-                    os.waitpid(pid, os.WNOHANG)
-            except (OSError, IndexError, ChildProcessError):
-                continue
+        with self.lock:
+            for pid in [int(p) for p in os.listdir("/proc") if p.isdigit()]:
+                if pid in self.ours:
+                    continue
+                try:
+                    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                        fields = f.read().rsplit(")", 1)[1].split()
+                    if fields[0] == "Z" and int(fields[1]) == os.getpid():
+                        os.waitpid(pid, os.WNOHANG)
+                except (OSError, IndexError, ChildProcessError):
+                    continue

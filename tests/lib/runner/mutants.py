@@ -6,12 +6,16 @@ test or scenario/FILE, passes without it and must fail with it.
 Everything is built once. For a mutant only the objects whose sources mention
 it are compiled again, with the define, behind ninja's back: their times stay, so
 that ninja does not make them clean again, and the archives and programs made of
-them are removed, so that it links them again."""
+them are removed, so that it links them again.
+
+Many tests wait more than they compute: there is a worker, with a build of its
+own, for each processor that may be used. All mutants of a test go to one."""
 import json
 import os
 import re
 import shlex
 import shutil
+import threading
 
 from . import builds, scenario
 
@@ -59,7 +63,27 @@ def run(r):
     if not lines:
         r.skipped("mutants", "none listed")
         return
-    d = builds.build(r, "mutants", "gcc", "-Dbuildtype=debug", "-Doptimization=0", label="build for mutants")
+    groups = {}
+    for x in lines:
+        groups.setdefault(x[2], []).append(x)
+    # The long ones first, so that nobody is left with one at the end.
+    todo = sorted(groups.values(), key=len)
+    workers = [threading.Thread(target=worker, args=(r, n, todo, where)) for n in range(min(r.o.jobs, 2, len(todo)))]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+
+
+def worker(r, number, todo, where):
+    try:
+        work(r, number, todo, where)
+    except Exception as e:  # pylint: disable=broad-except
+        r.failed(f"worker {number}", f"the runner itself: {e!r}")
+
+
+def work(r, number, todo, where):
+    d = builds.build(r, f"mutants-{number}", "gcc", "-Dbuildtype=debug", "-Doptimization=0", label=f"build for mutants {number}")
     if not d:
         return
     commands = {x["output"]: x for x in json.loads((d / "compile_commands.json").read_text(encoding="utf-8"))}
@@ -70,15 +94,20 @@ def run(r):
     targets = {t["id"]: t["filename"] for t in json.loads(r.cmd(["meson", "introspect", "--targets", d])[1])}
     deps = dependencies(r, d)
     honest = {}
-    for place, name, test, what in lines:
-        label = f"{name} is caught by {test}"
-        if name not in where:
-            r.failed(label, f"{place}: no MUTANT_{name} in src")
-        elif not test.startswith("scenario/") and test not in tests:
-            r.failed(label, f"{place}: no such meson test: {test}")
-        else:
-            objects = [o for o, files in deps.items() if files & where[name] and o in commands]
-            one(r, d, commands, objects, needed(r, d, test, tests, targets), name, test, what, label, honest)
+    while True:
+        try:
+            group = todo.pop()
+        except IndexError:
+            return
+        for place, name, test, what in group:
+            label = f"{name} is caught by {test}"
+            if name not in where:
+                r.failed(label, f"{place}: no MUTANT_{name} in src")
+            elif not test.startswith("scenario/") and test not in tests:
+                r.failed(label, f"{place}: no such meson test: {test}")
+            else:
+                objects = [o for o, files in deps.items() if files & where[name] and o in commands]
+                one(r, d, commands, objects, needed(r, d, test, tests, targets), name, test, what, label, honest)
 
 
 def fails(r, d, test):

@@ -40,12 +40,14 @@ static void nobody_commands_upwards(void **state)
 	static const struct {
 		enum role from, to;
 	} edges[] = {
-		{ ROLE_CLI, ROLE_SUPER },           { ROLE_SUPER, ROLE_CLI },        { ROLE_SUPER, ROLE_PRIV },
-		{ ROLE_CLI, ROLE_JUDGE },           { ROLE_JUDGE, ROLE_CLI },        { ROLE_PRIV, ROLE_SUPER },
-		{ ROLE_SUPER, ROLE_GATEWAY },       { ROLE_GATEWAY, ROLE_SUPER },    { ROLE_SUPER, ROLE_EVIDENCE },
-		{ ROLE_EVIDENCE, ROLE_SUPER },      { ROLE_SUPER, ROLE_VMM },        { ROLE_VMM, ROLE_SUPER },
-		{ ROLE_VMM, ROLE_EVIDENCE },        { ROLE_SUPER, ROLE_INTROSPECT }, { ROLE_INTROSPECT, ROLE_SUPER },
-		{ ROLE_INTROSPECT, ROLE_EVIDENCE },
+		{ ROLE_CLI, ROLE_SUPER },         { ROLE_SUPER, ROLE_CLI },           { ROLE_SUPER, ROLE_PRIV },
+		{ ROLE_PRIV, ROLE_SUPER },        { ROLE_SUPER, ROLE_GATEWAY },       { ROLE_GATEWAY, ROLE_SUPER },
+		{ ROLE_SUPER, ROLE_EVIDENCE },    { ROLE_EVIDENCE, ROLE_SUPER },      { ROLE_SUPER, ROLE_VMM },
+		{ ROLE_VMM, ROLE_SUPER },         { ROLE_VMM, ROLE_EVIDENCE },        { ROLE_SUPER, ROLE_INTROSPECT },
+		{ ROLE_INTROSPECT, ROLE_SUPER },  { ROLE_INTROSPECT, ROLE_EVIDENCE }, { ROLE_SUPER, ROLE_NOTIFY },
+		{ ROLE_NOTIFY, ROLE_SUPER },      { ROLE_SUPER, ROLE_SINKHOLE },      { ROLE_SINKHOLE, ROLE_SUPER },
+		{ ROLE_SINKHOLE, ROLE_EVIDENCE }, { ROLE_SUPER, ROLE_INSPECT },       { ROLE_INSPECT, ROLE_SUPER },
+		{ ROLE_INSPECT, ROLE_EVIDENCE },  { ROLE_CLI, ROLE_JUDGE },           { ROLE_JUDGE, ROLE_CLI },
 	};
 	for (uint32_t t = 1; t < MSG_COUNT; t++) {
 		const struct proto_rule *r = proto_rule(t);
@@ -249,7 +251,7 @@ static void fd_flood_leaves_nothing_open(void **state)
 	memset(fds, 0, sizeof(fds));
 	packet.type = MSG_CMD_APPLY;
 	packet.len = sizeof(struct cmd_apply);
-	for (unsigned n = 3; n <= 64; n++) { /* the table allows 2 */
+	for (unsigned n = proto_rule(MSG_CMD_APPLY)->fds + 1u; n <= 64; n++) {
 		raw(&packet, 16 + packet.len, fds, n);
 		assert_int_equal(msg_recv(&super, &m, NULL), -EPROTO);
 		assert_int_equal(open_fds(), before);
