@@ -348,8 +348,10 @@ void flow_account(struct gateway *g, struct frame *f)
 		return; /* keeps nothing alive */
 	if (f->t.proto == PROTO_TCP && f->has_l4) {
 		follow_tcp(&g->flows, f);
+		tcp_account(g, f);
 		return;
 	}
+	tcp_account(g, f);
 	uint8_t list = fl->list;
 	if (f->dir == 1 && fl->state == FLOW_NEW) {
 		fl->state = FLOW_ESTABLISHED;
@@ -414,6 +416,7 @@ static bool write_record(struct gateway *g, const struct flow *fl, uint8_t end)
 static void take_out(struct gateway *g, struct flow *fl)
 {
 	struct flow_table *t = &g->flows;
+	tcp_forget(g, fl);
 #ifndef MUTANT_TWIN_LEFT
 	if (fl->twin)
 		leave(t, &t->at[fl->twin]);

@@ -502,6 +502,7 @@ struct gateway *gateway_new(const struct gateway_opts *o, struct err *e)
 				  o && o->flows_per_honeypot ? o->flows_per_honeypot : FLOWS_PER_HONEYPOT,
 				  o ? o->hash_key : NULL, e) &&
 		 !limits_init(&g->limits, o ? o->hash_key : NULL, e) && !frag_table_init(&g->frags, e) &&
+		 !tcp_table_init(&g->tcp, o && o->flows ? o->flows : FLOWS, o ? o->hash_key : NULL, e) &&
 		 !denied_init(&g->denied, e) && !dns_init(&g->dns, e) &&
 		 !engine_init(&g->engine, o ? o->hash_key : NULL, e) && !shape_init(&g->shaper, e))
 		return g;
@@ -521,6 +522,7 @@ void gateway_free(struct gateway *g)
 	shape_free(&g->shaper);
 	denied_free(&g->denied);
 	frag_table_free(&g->frags);
+	tcp_table_free(&g->tcp);
 	limits_free(&g->limits);
 	flow_table_free(&g->flows);
 	if (g->copy)

@@ -14,6 +14,7 @@
 #include "proc/gateway/limits.h"
 #include "proc/gateway/policy.h"
 #include "proc/gateway/port.h"
+#include "proc/gateway/tcp.h"
 #include "proc/gateway/shape.h"
 #include "proto/proto.h"
 
@@ -39,6 +40,7 @@ struct gateway {
 	uint64_t *stamps; /* all windows' times */
 	struct flow_table flows;
 	struct frag_table frags;
+	struct tcp_table tcp;
 	struct denied_table denied;
 	struct hits hits;
 	struct dns dns;
