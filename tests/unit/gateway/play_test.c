@@ -561,7 +561,8 @@ static void reset_tcp(void **state)
 {
 	(void)state;
 	reset_all(RULE_OUT);
-	FROM_POT(OUT, .proto = 6, .sport = 4000, .dport = 80, .flags = TCP_SYN, .seq = 1000, .payload = 10);
+	FROM_POT(OUT, .proto = 6, .sport = 4000, .dport = 80, .flags = TCP_SYN, .seq = 1000, .payload = 10,
+		 .tcp_options = "22020101");
 	assert_verdict(VERDICT_RESET, REASON_RULE);
 	struct wire x = made(0);
 	assert_ends(x, ROUTER_MAC, world_mac(0), ASKED, 80, "192.0.2.10", 4000);
