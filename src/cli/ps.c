@@ -262,6 +262,9 @@ static void net_lines(const struct cmd *c, const struct ps_net *p, uint64_t now)
 			n->evidence_state < 0 ? ": " : "", n->evidence_state < 0 ? strerror(-n->evidence_state) : "");
 	if (n->frozen)
 		fprintf(c->out, "  cut: frozen by an operator, nothing passes; `skep thaw %s` ends it\n", p->asked);
+	if (n->sinks_wanted > n->sinks)
+		fprintf(c->out, "  %u of %u sinkholes do not work, so what rules send there is dropped: %.159s\n",
+			n->sinks_wanted - n->sinks, n->sinks_wanted, n->sink_why[0] ? n->sink_why : "starting");
 	for (unsigned i = 0; i < p->nhoneypots; i++) {
 		char name[NAME_CAP + 1], detail[161], sname[4 * NAME_CAP + 1];
 		const struct rep_honeypot *h = &p->honeypots[i];
@@ -375,12 +378,13 @@ static json_t *net_json(const struct ps_net *p, bool verbose)
 	for (unsigned i = 0; i < p->nthreads; i++)
 		json_array_append_new(threads, thread_json(&p->threads[i]));
 	json_t *v = json_pack(
-	    "{so so so so si si si si si sI sI sI sI so sb}", "name", cmd_string(p->asked), "mode", FIELD_JSON(n->mode),
-	    "evidence", FIELD_JSON(n->evidence), "started", time_json(n->started), "gateway_pid", n->gateway_pid,
-	    "evidence_pid", n->evidence_pid, "super_pid", n->super_pid, "priv_pid", n->priv_pid, "evidence_status",
-	    n->evidence_state, "frames_in", (json_int_t)n->frames_in, "frames_forwarded",
+	    "{so so so so si si si si si sI sI sI sI so sb sI sI}", "name", cmd_string(p->asked), "mode",
+	    FIELD_JSON(n->mode), "evidence", FIELD_JSON(n->evidence), "started", time_json(n->started), "gateway_pid",
+	    n->gateway_pid, "evidence_pid", n->evidence_pid, "super_pid", n->super_pid, "priv_pid", n->priv_pid,
+	    "evidence_status", n->evidence_state, "frames_in", (json_int_t)n->frames_in, "frames_forwarded",
 	    (json_int_t)n->frames_forwarded, "frames_dropped", (json_int_t)n->frames_dropped, "frames_recorded",
-	    (json_int_t)n->frames_recorded, "honeypots", honeypots, "frozen", n->frozen != 0);
+	    (json_int_t)n->frames_recorded, "honeypots", honeypots, "frozen", n->frozen != 0, "sinkholes",
+	    (json_int_t)n->sinks, "sinkholes_wanted", (json_int_t)n->sinks_wanted);
 	if (verbose)
 		json_object_set_new(v, "threads", threads);
 	else

@@ -223,6 +223,9 @@ struct rep_net {
 	uint64_t started;       /* ns, realtime */
 	uint64_t frames_in, frames_forwarded, frames_dropped;
 	uint64_t frames_recorded;
+	/* networks whose policies send to a sinkhole, and those that have one */
+	uint32_t sinks_wanted, sinks;
+	char sink_why[160]; /* why not, or empty */
 };
 enum machine_state {
 	MACHINE_ABSENT,

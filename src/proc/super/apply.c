@@ -12,6 +12,7 @@
  */
 #include "base/log.h"
 #include "proc/super/hub.h"
+#include "proc/super/sink.h"
 #include "proc/super/trigger.h"
 
 #include <errno.h>
@@ -103,6 +104,7 @@ static void policy_done(struct super *s, struct seq *q, int status, const struct
 		policy_refresh(s);
 	} else if (status == 0) {
 		tighten_confirmed(s);
+		sinks_tidy(s);
 	}
 	super_event(s, &s->apply.to, "policy", status < 0 ? "skep.policy.failed" : "skep.policy.set", NULL,
 		    status < 0 ? "generation %u refused, the old one stays: %s" : "generation %u in force%s",
@@ -124,7 +126,11 @@ static int evidence_begin(struct super *s, struct seq *q, struct err *e)
 	return seq_ask(s, q, &s->evidence, MSG_EV_CONF, &c, sizeof(c), NULL, 0, 0, e);
 }
 
-static const struct seq_step policy_steps[] = { { "set the policy", policy_begin, NULL, false }, { 0 } };
+static const struct seq_step policy_steps[] = {
+	{ "make the sinkholes", sinks_step, NULL, true },
+	{ "set the policy", policy_begin, NULL, false },
+	{ 0 },
+};
 static const struct seq_step evidence_steps[] = { { "set evidence's limits", evidence_begin, NULL, false }, { 0 } };
 
 static void take_policies(struct super *s, const struct model *m)
@@ -423,6 +429,7 @@ static void abandon_all(struct super *s)
 	}
 	for (unsigned i = 0; i < MODEL_NETS; i++)
 		seq_cancel(s, &s->nets[i].seq);
+	sinks_abandon(s);
 }
 
 static void add_step(struct plan *p, unsigned op, unsigned phase, const char *name)

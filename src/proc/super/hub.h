@@ -29,6 +29,24 @@ struct netslot {
 	struct err error; /* why it could not be added, while cleaning up */
 };
 
+/* What plays destinations of a network for its honeypots; sink.c. */
+struct sinkhole {
+	struct super *hub;
+	bool place, ring, port; /* what exists */
+	bool up, ending;
+	int pid;         /* 0: none */
+	unsigned starts; /* of the process */
+	uint8_t mac[6];
+	uint32_t port_kind;
+	struct chan chan; /* fd -1: none */
+	struct ev_source src;
+	int port_fd, ring_fd, wake_fd, far_fd, record_fd; /* -1 */
+	char why[160];                                    /* it does not work */
+	struct seq seq;
+	struct seq *end_waits; /* for its end */
+	struct ev_timer again;
+};
+
 /* How a machine is seen from inside; introspect.c. */
 struct watch {
 	struct chan chan; /* to its introspect process; fd -1: none */
@@ -196,6 +214,8 @@ struct super {
 	struct asks asks;
 	struct model model; /* what runs; model.magic 0 = nothing */
 	struct netslot nets[MODEL_NETS];
+	struct sinkhole sinks[MODEL_NETS]; /* of the network in the same slot */
+	struct seq *sinks_wait;            /* goes on when all of them are made, or failed */
 	struct machine machines[MODEL_HONEYPOTS];
 	struct apply apply;
 	struct client clients[CLIENTS];

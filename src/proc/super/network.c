@@ -4,6 +4,7 @@
  * With `uplink: none` it has neither; its honeypots see only each other.
  */
 #include "proc/super/hub.h"
+#include "proc/super/sink.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -111,6 +112,11 @@ static int port_added(struct super *s, struct seq *q, struct answer *a, struct e
 	return 0;
 }
 
+static int sink_del(struct super *s, struct seq *q, struct err *e)
+{
+	return sink_end_step(s, q, slot_of(s, of(q)), e);
+}
+
 static int port_del(struct super *s, struct seq *q, struct err *e)
 {
 	struct netslot *n = of(q);
@@ -146,6 +152,7 @@ static int lab_del(struct super *s, struct seq *q, struct err *e)
 
 /* clang-format off */
 #define DEL_STEPS                                        \
+	{ "end its sinkhole", sink_del, NULL, true },      \
 	{ "drop its uplink port", port_del, NULL, true },  \
 	{ "drop its ring", ring_del, NULL, true },         \
 	{ "remove its lab interface", lab_del, NULL, true }
@@ -210,6 +217,7 @@ int network_del(struct super *s, struct netslot *n)
 void network_forget(struct super *s, struct netslot *n)
 {
 	seq_cancel(s, &n->seq);
+	sink_forget(s, slot_of(s, n));
 	drop(&n->ring_fd);
 	drop(&n->wake_fd);
 	drop(&n->port_fd);

@@ -14,6 +14,7 @@
  * right, whoever asked for it.
  */
 #include "proc/super/hub.h"
+#include "proc/super/sink.h"
 #include "proc/super/trigger.h"
 #include "model/same.h"
 
@@ -116,6 +117,7 @@ static void applied(struct super *s, struct seq *q, int status, const struct err
 		ctl_end(s, &to, status, "%s; the policy that was in force stays", e->text);
 		policy_from(s, &s->model);
 		policy_refresh(s);
+		sinks_tidy(s);
 		return;
 	}
 	char what[128];
@@ -128,13 +130,18 @@ static void applied(struct super *s, struct seq *q, int status, const struct err
 	if (own)
 		policy_refresh(s);
 	trigger_model_changed(s);
+	sinks_tidy(s);
 	super_event(s, &to, "policy", "skep.policy.set", NULL, "generation %u in force, %u before: %s", generation,
 		    before, what);
 	ctl_end(s, &to, 0, "generation %u is in force: %s%s", generation, what,
 		own ? "; what triggers had tightened has its own policy again" : "");
 }
 
-static const struct seq_step apply_steps[] = { { "set the policies", send_step, NULL, false }, { 0 } };
+static const struct seq_step apply_steps[] = {
+	{ "make the sinkholes", sinks_step, NULL, true },
+	{ "set the policies", send_step, NULL, false },
+	{ 0 },
+};
 
 static int may_apply(struct super *s, const struct model *wanted, struct err *e)
 {

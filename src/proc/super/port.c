@@ -7,6 +7,7 @@
  * what is in them is drained by the next evidence process.
  */
 #include "proc/super/hub.h"
+#include "proc/super/sink.h"
 #include "proc/super/trigger.h"
 #include "proto/ring.h"
 
@@ -133,4 +134,5 @@ void rings_stop(struct super *s, int code)
 		stop_ring(s->machines[i].used ? s->machines[i].ring_fd : -1, code);
 	for (unsigned i = 0; i < MODEL_NETS; i++)
 		stop_ring(s->nets[i].used ? s->nets[i].ring_fd : -1, code);
+	sinks_rings_stop(s, stop_ring, code);
 }

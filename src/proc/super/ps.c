@@ -5,6 +5,7 @@
  */
 #include "proc/super/hub.h"
 #include "proc/super/introspect.h"
+#include "proc/super/sink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +142,7 @@ void ps_request(struct super *s, const struct reply_to *to, bool verbose)
 				    .frozen = s->frozen,
 				    .started = s->started };
 	memcpy(ps->net.name, s->name, sizeof(ps->net.name));
+	sinks_ps(s, &ps->net);
 	memcpy(ps->net.evidence, s->evidence_dir, sizeof(ps->net.evidence));
 	memcpy(ps->net.mode, s->mode, sizeof(ps->net.mode));
 	if (ask(s, &s->gateway, MSG_GW_STATS, &none, sizeof(none), NULL, 0, 5000, on_stats, ps) == 0)

@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "proc/super/hub.h"
 #include "proc/super/introspect.h"
+#include "proc/super/sink.h"
 #include "proc/super/trigger.h"
 #include "sandbox/isolate.h"
 
@@ -128,6 +129,10 @@ static void on_priv_exited(struct super *s, const struct priv_exited *x)
 			machine_introspect_exited(s, m, x->wait_status);
 		return;
 	}
+	if (x->role == ROLE_SINKHOLE) {
+		sink_exited(s, x);
+		return;
+	}
 	if (x->role != ROLE_VMM) {
 		role_exited(s, x);
 		return;
@@ -224,7 +229,9 @@ static void role_broke(struct super *s, struct chan *c, const struct err *e)
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
 		if (c == &s->machines[i].handler || c == &s->machines[i].watch.chan)
 			k.slot = i;
-	struct ev_source *src = c == &s->gateway             ? &s->gateway_src
+	struct ev_source *sink = sink_source_of(s, c, &k.slot);
+	struct ev_source *src = sink                         ? sink
+				: c == &s->gateway           ? &s->gateway_src
 				: c == &s->evidence          ? &s->evidence_src
 				: c->peer == ROLE_INTROSPECT ? &s->machines[k.slot].watch.src
 							     : &s->machines[k.slot].handler_src;
@@ -397,6 +404,7 @@ static void rings_again(struct super *s)
 		int fds[2] = { m ? m->ring_fd : n->ring_fd, m ? m->wake_fd : n->wake_fd };
 		ask(s, &s->evidence, MSG_EV_RING, &x, sizeof(x), fds, 2, 0, NULL, NULL);
 	}
+	sinks_rings_again(s);
 }
 
 static int role_kill(struct super *s, struct seq *q, enum role role, int pid, struct err *e)
@@ -585,6 +593,7 @@ static int init(struct super *s, int argc, char **argv)
 	s->priv = (struct chan){ .fd = ROLE_FD_CONTROL, .self = ROLE_SUPER, .peer = ROLE_PRIV, .state = STATE_ANY };
 	s->gateway.fd = s->evidence.fd = s->plan_fd = s->notify.chan.fd = -1;
 	s->policies = &s->model;
+	sinks_init(s);
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
 		machine_init(s, &s->machines[i]);
 	for (unsigned i = 0; i < MODEL_NETS; i++)

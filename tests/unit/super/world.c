@@ -135,7 +135,7 @@ void world_start_early(struct world *w, const struct model *m)
 	w->priv = (struct chan){ .fd = pair[0], .self = ROLE_PRIV, .peer = ROLE_SUPER, .state = STATE_INIT };
 	w->gateway.fd = w->evidence.fd = w->cli.fd = w->notify.fd = -1;
 	for (int i = 0; i < SLOTS; i++)
-		w->vmm[i].fd = w->intro[i].fd = -1;
+		w->vmm[i].fd = w->intro[i].fd = w->sink[i].fd = -1;
 	/* Its start: evidence, gateway, then PRIV_RUN. */
 	for (long end = now_ms() + 5000; w->priv.state == STATE_INIT && !w->gone && now_ms() < end;)
 		world_idle(w, 20);
@@ -161,6 +161,7 @@ void world_end(struct world *w)
 	for (int i = 0; i < SLOTS; i++) {
 		chan_close(&w->vmm[i]);
 		chan_close(&w->intro[i]);
+		chan_close(&w->sink[i]);
 		if (w->frame_fd[i] > 0)
 			close(w->frame_fd[i]);
 	}
@@ -204,6 +205,11 @@ void world_exited(struct world *w, enum role role, unsigned slot, bool vmm, int 
 		x.pid = w->intro_pid[slot];
 		chan_close(&w->intro[slot]);
 	}
+	if (role == ROLE_SINKHOLE) {
+		x.pid = w->sink_pid[slot];
+		w->sink_pid[slot] = 0;
+		chan_close(&w->sink[slot]);
+	}
 	if (role == ROLE_GATEWAY)
 		chan_close(&w->gateway);
 	if (role == ROLE_EVIDENCE)
@@ -235,7 +241,8 @@ static void play_priv(struct world *w, struct msg *m)
 	if (m->type == MSG_PRIV_SPAWN) {
 		const struct priv_spawn *x = MSG_BODY_AS(m, priv_spawn);
 		arg = x->role;
-		slot = x->role == ROLE_VMM || x->role == ROLE_INTROSPECT ? (int)x->slot : -1;
+		slot =
+		    x->role == ROLE_VMM || x->role == ROLE_INTROSPECT || x->role == ROLE_SINKHOLE ? (int)x->slot : -1;
 	} else if (m->type == MSG_PRIV_DISK) {
 		slot = (int)MSG_BODY_AS(m, priv_disk)->slot;
 		arg = MSG_BODY_AS(m, priv_disk)->op;
@@ -266,6 +273,7 @@ static void play_priv(struct world *w, struct msg *m)
 		struct chan *c = role == ROLE_VMM          ? &w->vmm[slot]
 				 : role == ROLE_INTROSPECT ? &w->intro[slot]
 				 : role == ROLE_GATEWAY    ? &w->gateway
+				 : role == ROLE_SINKHOLE   ? &w->sink[slot]
 							   : &w->evidence;
 		*c = (struct chan){ .fd = msg_take_fd(m, 0), .self = role, .peer = ROLE_SUPER, .state = STATE_ANY };
 		d.pid = w->next_pid++;
@@ -273,6 +281,8 @@ static void play_priv(struct world *w, struct msg *m)
 			w->handler_pid[slot] = d.pid;
 		if (role == ROLE_INTROSPECT)
 			w->intro_pid[slot] = d.pid;
+		if (role == ROLE_SINKHOLE)
+			w->sink_pid[slot] = d.pid;
 		break;
 	}
 	case MSG_PRIV_PROBE:
@@ -282,6 +292,11 @@ static void play_priv(struct world *w, struct msg *m)
 	case MSG_PRIV_MEMORY:
 		fds[nfds++] = memfd_create("memory", MFD_CLOEXEC);
 		fds[nfds++] = memfd_create("pidfd", MFD_CLOEXEC);
+		break;
+	case MSG_PRIV_SINK:
+		fds[nfds++] = memfd_create("fd", MFD_CLOEXEC);
+		fds[nfds++] = memfd_create("ns", MFD_CLOEXEC);
+		d.kind = PORT_TAP;
 		break;
 	case MSG_PRIV_LAB:
 	case MSG_PRIV_VMM:
@@ -329,6 +344,8 @@ static void play_priv(struct world *w, struct msg *m)
 	msg_send(&w->priv, MSG_PRIV_DONE, m->req, &d, sizeof(d), fds, nfds);
 	for (int i = 0; i < nfds; i++)
 		close(fds[i]);
+	if (m->type == MSG_PRIV_SINK_DEL && w->sink_pid[MSG_BODY_AS(m, priv_sink)->net])
+		world_exited(w, ROLE_SINKHOLE, MSG_BODY_AS(m, priv_sink)->net, false, SIGKILL);
 	if (m->type == MSG_PRIV_KILL) {
 		enum role what = (enum role)(arg / 2);
 		world_exited(w, what, (unsigned)slot, arg & 1, SIGKILL);
@@ -490,14 +507,21 @@ static void play_notify(struct world *w, struct msg *m)
 		w->notices[w->nnotices++] = *MSG_BODY_AS(m, notify_notice);
 }
 
+static void play_sink(struct world *w, unsigned slot, struct msg *m)
+{
+	struct done d = { 0 };
+	note(w, m->type, (int)slot, 0);
+	msg_send(&w->sink[slot], MSG_SINK_DONE, m->req, &d, sizeof(d), NULL, 0);
+}
+
 static void turn(struct world *w, int ms)
 {
 	static struct msg m;
-	enum { N = 5 + 2 * SLOTS };
+	enum { N = 5 + 3 * SLOTS };
 	struct chan *cs[N] = { &w->priv, &w->gateway, &w->evidence, &w->cli, [N - 1] = &w->notify };
 	struct pollfd p[N];
 	for (int i = 0; i < SLOTS; i++)
-		cs[4 + i] = &w->vmm[i], cs[4 + SLOTS + i] = &w->intro[i];
+		cs[4 + i] = &w->vmm[i], cs[4 + SLOTS + i] = &w->intro[i], cs[4 + 2 * SLOTS + i] = &w->sink[i];
 	for (int i = 0; i < N; i++)
 		p[i] = (struct pollfd){ .fd = cs[i]->fd, .events = POLLIN };
 	poll(p, N, ms);
@@ -528,6 +552,8 @@ static void turn(struct world *w, int ms)
 			play_notify(w, &m);
 		else if (i < 4 + SLOTS)
 			play_vmm(w, (unsigned)(i - 4), &m);
+		else if (i >= 4 + 2 * SLOTS)
+			play_sink(w, (unsigned)(i - 4 - 2 * SLOTS), &m);
 		else
 			play_intro(w, (unsigned)(i - 4 - SLOTS), &m);
 		msg_close_fds(&m);

@@ -30,6 +30,8 @@ struct world {
 	struct chan priv, gateway, evidence, vmm[SLOTS], intro[SLOTS], cli;
 	bool vmm_alive[SLOTS];
 	int frame_fd[SLOTS]; /* the VMM's end of its frame socket */
+	struct chan sink[SLOTS];
+	int sink_pid[SLOTS];
 	int vmm_pid[SLOTS], handler_pid[SLOTS], intro_pid[SLOTS], next_pid;
 	struct traced trace[TRACE_MAX];
 	unsigned n;
