@@ -155,7 +155,7 @@ static void release(struct gateway *g, struct port *p, uint64_t now)
 	struct shape_queue *q = &g->shaper.queues[p->conf.port];
 	const struct policy *pol = policy_for(g, p);
 	struct waiting *w;
-	if (now < q->next && !g->any_frozen)
+	if (now < q->next && pol && pol->bandwidth && !g->any_frozen)
 		return;
 	q->next = 0;
 	while ((w = front(g, p->conf.port))) {
