@@ -189,7 +189,7 @@ static bool put_headers(struct copy *c, const struct frame *f, size_t l4)
 		if (icmp ? !put16(c, l4 + 4, e->sport) : !put16(c, l4, e->sport) || !put16(c, l4 + 2, e->dport))
 			return false;
 	}
-	return !(e->what & EDIT_QUOTED) || put_quoted(c, f, l4 + 8);
+	return !(e->what & EDIT_QUOTED) || (!f->fragment && put_quoted(c, f, l4 + 8));
 }
 
 static bool fill(struct gateway *g, struct copy *c, const struct frame *f)

@@ -178,7 +178,7 @@ static uint8_t closed(const struct gateway *g, const struct port *to)
 
 static bool can_begin(const struct frame *f)
 {
-	if (f->flow || f->flood || f->fragment || f->frames || !f->has_l4)
+	if (f->flow || f->flood || f->fragment || !f->has_l4)
 		return false;
 	if (f->t.proto == PROTO_TCP || f->t.proto == PROTO_UDP)
 		return true;
@@ -210,9 +210,7 @@ void play_begin(struct gateway *g, struct frame *f, const struct rule *r)
 	bool from_a;
 	uint8_t reason = closed(g, player);
 	f->rule = (uint16_t)(r - g->policies.now->pool.rules);
-	if (f->fragment || f->frames)
-		reason = REASON_FRAGMENT;
-	else if (!can_begin(f) || player == f->in || !(port_is_honeypot(f->in) || (f->out && port_is_honeypot(f->out))))
+	if (!can_begin(f) || player == f->in || !(port_is_honeypot(f->in) || (f->out && port_is_honeypot(f->out))))
 		reason = REASON_DENIED;
 	else if (!reason && g->flows.count + 2 > g->flows.max)
 		reason = REASON_FLOW_TABLE_FULL;
@@ -263,7 +261,8 @@ void play_continue(struct gateway *g, struct frame *f)
 		verdict_drop(f, REASON_NO_FLOW);
 		return;
 	}
-	if (f->fragment || f->frames || !f->has_l4) {
+	/* Of a datagram in fragments the whole is judged (frag.h). */
+	if (f->fragment || !f->has_l4 || (f->frames && f->icmp_kind == ICMP_KIND_ERROR)) {
 		verdict_drop(f, REASON_FRAGMENT);
 		return;
 	}

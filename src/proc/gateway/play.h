@@ -28,7 +28,8 @@ struct flow;
  * A honeypot answers a neighbour on its own link straight, all others by its
  * router; the source MAC that it sees is that of the one that it will answer
  * to. ICMP errors about the conversation, from either end, are translated with
- * the packet that they quote. Fragments are dropped.
+ * the packet that they quote. Fragments are translated each by itself, once the
+ * datagram is whole.
  */
 
 /* Begins such a conversation with frame f by rule r: sets the verdict (REFLECT
