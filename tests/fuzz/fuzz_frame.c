@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Frames through the gateway's whole walk. Byte 0 chooses the policy and whether
- * checksums are mended first (no fuzzer finds them by itself); then any number
- * of {port (0, 1 honeypots, 2 uplink), quarter seconds that pass, length (16
- * bit), bytes}. The world checks the capture invariants at every frame; here is
- * a second, naive look at what a honeypot got out.
+ * checksums are mended first (no fuzzer finds them by itself), byte 1 the rules
+ * (0: none) of every action; then any number of {port (0, 1 honeypots, 2 uplink,
+ * 3 sinkhole), quarter seconds that pass, length (16 bit), bytes}. The world
+ * checks the capture invariants at every frame - nothing is sent that was not
+ * recorded, nothing that came in is changed; here is a second, naive look at what
+ * a honeypot got out, and at what the gateway made.
  */
+#include "wire.h"
 #include "world.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,9 +28,39 @@ static void set_up(void)
 	world_port(w, WORLD_UPLINK, 0, "uplink", NULL, NULL, 1u << 18);
 	world_port(w, 0, 0, "pot0", world_mac(0), a0, 1u << 18);
 	world_port(w, 1, 0, "pot1", world_mac(1), a1, 1u << 18);
+	world_port(w, PORT_SINK(0), 0, "sink", "02:00:00:00:00:51", NULL, 1u << 18);
 }
 
-static void choose(uint8_t bits)
+enum { RULES_OUT = 1, RULES_IN = 2, RULES_BANDWIDTH = 4 };
+
+/* One rule of each action, by the destination's port modulo 8192; the rest of
+ * the protocols are played. */
+static const struct policy_pool *rules(uint8_t bits)
+{
+	static struct policy_pool pool;
+	memset(&pool, 0, sizeof(pool));
+	for (unsigned i = 0; i < ACTION_COUNT; i++) {
+		struct rule *r = &pool.rules[pool.nrules++];
+		*r = (struct rule){ .action = (uint8_t)i, .target = 1, .limit = { 3, 10 }, .first = { .packets = 2 } };
+		snprintf(r->name, sizeof(r->name), "action-%u", i);
+		pool.ranges[pool.nranges] = (struct port_range){ (uint16_t)(i * 8192), (uint16_t)(i * 8192 + 8191) };
+		r->ports = (struct span){ (uint16_t)pool.nranges++, 1 };
+	}
+	pool.nrewrites = 2;
+	pool.rewrites[0] = (struct rewrite){ .n = 1, .from = { 0 }, .to = { 1 } };
+	pool.rewrites[1] = (struct rewrite){ .n = 2, .from = { 'a', 'b' }, .to = { 'b', 'a' } };
+	pool.rules[ACTION_REWRITE].rewrites = (struct span){ 0, 2 };
+	struct rule *r = &pool.rules[pool.nrules++];
+	*r = (struct rule){ .name = "rest4", .action = ACTION_REFLECT, .family = 4, .target = 0 };
+	r = &pool.rules[pool.nrules++];
+	*r = (struct rule){ .name = "rest6", .action = ACTION_SINKHOLE, .family = 6 };
+	for (unsigned i = 0; i < pool.nrules; i++)
+		pool.rules[i].directions =
+		    (uint8_t)((bits & RULES_OUT ? RULE_OUT | RULE_LATERAL : 0) | (bits & RULES_IN ? RULE_IN : 0));
+	return &pool;
+}
+
+static void choose(uint8_t bits, uint8_t which)
 {
 	struct policy p = { 0 };
 	for (int i = 0; i < LIMIT_CLASS_COUNT; i++) {
@@ -39,7 +73,12 @@ static void choose(uint8_t bits)
 		p.honeypot = (struct budget){ .packets = 5, .bytes = 1000, .seconds = 10 };
 	if (bits & 64)
 		p.flow = (struct budget){ .packets = 3, .seconds = 10 };
-	world_policy(w, 2, &p);
+	if (which & RULES_BANDWIDTH)
+		p.bandwidth = 3000;
+	if (which & (RULES_OUT | RULES_IN))
+		world_rules(w, 2, &p, rules(which), 1);
+	else
+		world_policy(w, 2, &p);
 }
 
 /* IPv4, and IPv6 without extension headers. */
@@ -105,6 +144,20 @@ static void look(unsigned pot, const uint8_t *p, size_t n)
 		must(false);
 }
 
+/* What the gateway made of a frame whose checksums were right has right ones; and
+ * what is played or refused does not leave unless rules are about those outside. */
+static void look_made(const uint8_t *came, size_t n, uint8_t which)
+{
+	struct wire x;
+	bool right = wire_read(came, n, &x) == NULL;
+	if (w->verdict == VERDICT_RESET || (right && w->verdict <= VERDICT_SINKHOLE))
+		must(wire_read(w->made_bytes, w->made_n, &x) == NULL);
+	if (w->verdict >= VERDICT_REFLECT && !(which & RULES_IN))
+		must(w->made_to != WORLD_UPLINK);
+	if (w->verdict == VERDICT_RESET)
+		must(w->made == 1 && w->made_to == w->in);
+}
+
 /* As if nothing had been, but later. */
 static void forget(void)
 {
@@ -118,20 +171,24 @@ static void forget(void)
 	}
 	gateway_drop_fragments(w->g, NULL, w->now);
 	denied_flush(w->g, w->now, true);
+	for (uint16_t i = 0; i < 2; i++)
+		limits_forget(&w->g->limits, i);
+	memset(w->g->answer_peers, 0, sizeof(w->g->answer_peers));
+	w->now += 2 * SEC;
+	shape_release(w->g, w->now);
 	world_read(w);
-	w->now += SEC;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice s = slice_of(data, size), bytes;
-	uint8_t bits, port, pass;
+	uint8_t bits, which, port, pass;
 	uint16_t len;
 	if (!w)
 		set_up();
-	if (!slice_u8(&s, &bits))
+	if (!slice_u8(&s, &bits) || !slice_u8(&s, &which))
 		return 0;
-	choose(bits & 127);
+	choose(bits & 127, which);
 	while (slice_u8(&s, &port) && slice_u8(&s, &pass) && slice_be16(&s, &len) &&
 	       slice_take(&s, len < s.n ? len : s.n, &bytes)) {
 		uint8_t *copy = malloc(bytes.n + 1);
@@ -139,9 +196,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (bits & 128)
 			mend(copy, bytes.n);
 		w->now += pass * (SEC / 4);
-		world_frame(w, port % 3 == 2 ? WORLD_UPLINK : port % 3, copy, bytes.n);
-		if (w->sent && port % 3 < 2)
-			look(port % 3, copy, bytes.n);
+		port %= 4;
+		world_frame(w, port == 3 ? PORT_SINK(0) : port == 2 ? WORLD_UPLINK : port, copy, bytes.n);
+		if (w->sent && port < 2)
+			look(port, copy, bytes.n);
+		if (w->made == 1)
+			look_made(copy, bytes.n, which);
 		if (pass > 200)
 			gateway_tick(w->g, w->now);
 		free(copy);
