@@ -596,6 +596,11 @@ static void reset_all(uint8_t directions)
 static void reset_tcp(void **state)
 {
 	(void)state;
+	pol.outbound[LIMIT_CLASS_TCP] = (struct limit){ LIMIT_UNLIMITED, 0 };
+	in_force();
+	FROM_POT(OUT, .proto = 6, .sport = 4002, .dport = 80, .flags = TCP_SYN, .seq = 5);
+	FROM_UP(IN, .proto = 6, .sport = 80, .dport = 4002, .flags = TCP_SYN | TCP_ACK, .seq = 0x80000000u, .ack = 6);
+	w->to[WORLD_UPLINK] = 0;
 	reset_all(RULE_OUT);
 	FROM_POT(OUT, .proto = 6, .sport = 4000, .dport = 80, .flags = TCP_SYN, .seq = 1000, .payload = 10,
 		 .tcp_options = "22020101");
@@ -620,7 +625,7 @@ static void reset_tcp(void **state)
 	assert_int_equal(x.ack, 1001);
 	assert_int_equal(w->made_n, 74);
 	/* with an ACK: the sequence that the sender expects */
-	FROM_POT(OUT, .proto = 6, .sport = 4002, .dport = 80, .flags = TCP_ACK, .seq = 5, .ack = 0x80000001u,
+	FROM_POT(OUT, .proto = 6, .sport = 4002, .dport = 80, .flags = TCP_ACK, .seq = 6, .ack = 0x80000001u,
 		 .payload = 100);
 	x = made(0);
 	assert_int_equal(x.flags, TCP_RST);
