@@ -3,14 +3,16 @@
 #include "cli/load.h"
 #include "cli/nets.h"
 #include "cli/notify.h"
+#include "cli/policy_load.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* One of the file's named policies for all its honeypots. */
-static int choose(struct model *m, const char *name, struct err *e)
+/* All honeypots under one policy: a named one of the file, a file that holds only
+ * a policy, or a preset. The latter bring their own triggers and notices. */
+static bool choose(struct cmd *c, struct model *m, const char *name)
 {
 	for (uint32_t i = 0; i < m->npolicies; i++) {
 		if (strcmp(m->policies[i].name, name) != 0)
@@ -18,9 +20,13 @@ static int choose(struct model *m, const char *name, struct err *e)
 		m->policy = m->policies[i].policy;
 		for (uint32_t k = 0; k < m->nhoneypots; k++)
 			m->honeypots[k].policy = m->policy;
-		return 0;
+		return true;
 	}
-	return err_set(e, -ENOENT, "%s has no policy \"%s\" under `policies:`", m->name, name);
+	int r = policy_load_or_say(c, name, m, m);
+	if (r != POLICY_SOURCE_HONEYNET)
+		return r >= 0;
+	cmd_fail(c, "--policy %s: that is a honeynet's file; give it as FILE", name);
+	return false;
 }
 
 static int apply(const struct cmd *c, const struct loaded *l, struct err *e)
@@ -50,10 +56,17 @@ int cmd_policy_apply(struct cmd *c)
 	struct err e = { 0 };
 	const char *path = c->args[0], *policy = cmd_str(c, "policy");
 	int r = load_file(path, &l, &e), status = CMD_FAILED;
-	if (r < 0 && l.diag.n)
+	if (r < 0 && l.diag.n) {
 		load_print_diag(c->err, path, &l.diag);
-	else if (r < 0 || (policy && (r = choose(l.model, policy, &e)) < 0) || (r = apply(c, &l, &e)) < 0)
-		cmd_fail_err(c, &e, "policy apply %s", path);
+	} else if (r < 0) {
+		cmd_fail_err(c, &e, NULL);
+	} else if (policy && !choose(c, l.model, policy)) {
+		r = -EINVAL; /* it was said */
+	} else {
+		r = apply(c, &l, &e);
+		if (r < 0)
+			cmd_fail_err(c, &e, "policy apply %s", path);
+	}
 	if (r >= 0) {
 		cmd_note(c, "%s: %s", l.model->name, e.text);
 		if (!cmd_flag(c, "dry-run"))

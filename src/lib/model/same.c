@@ -109,12 +109,21 @@ bool same_pool(const struct policy_pool *x, const struct policy_pool *y)
 	       !memcmp(x->keywords, y->keywords, x->nkeywords * sizeof(x->keywords[0]));
 }
 
+static bool same_trigger(const struct trigger *x, const struct trigger *y)
+{
+	struct trigger a = *x, b = *y;
+	a.line = b.line = 0;
+	return !memcmp(&a, &b, sizeof(a));
+}
+
 bool same_reactions(const struct model *x, const struct model *y)
 {
 	if (x->npolicies != y->npolicies || x->ntriggers != y->ntriggers ||
-	    memcmp(&x->notify, &y->notify, sizeof(x->notify)) != 0 ||
-	    memcmp(x->triggers, y->triggers, x->ntriggers * sizeof(x->triggers[0])) != 0)
+	    memcmp(&x->notify, &y->notify, sizeof(x->notify)) != 0)
 		return false;
+	for (uint32_t i = 0; i < x->ntriggers; i++)
+		if (!same_trigger(&x->triggers[i], &y->triggers[i]))
+			return false;
 	for (uint32_t i = 0; i < x->npolicies; i++)
 		if (strcmp(x->policies[i].name, y->policies[i].name) != 0 ||
 		    !same_policy(x, &x->policies[i].policy, y, &y->policies[i].policy))
@@ -170,6 +179,17 @@ static const char *honeypot_differs(const struct model *xm, const struct honeypo
 	return NULL;
 }
 
+/* The engine is started by `up`, if any policy wants one. */
+static bool wants_engine(const struct model *m)
+{
+	bool wants = false;
+	for (uint32_t i = 0; i < m->nhoneypots; i++)
+		wants |= m->honeypots[i].policy.engine != ENGINE_OFF;
+	for (uint32_t i = 0; i < m->npolicies; i++)
+		wants |= m->policies[i].policy.engine != ENGINE_OFF;
+	return wants;
+}
+
 static const char *evidence_differs(const struct evidence_conf *x, const struct evidence_conf *y)
 {
 	return x->max_bytes == y->max_bytes && x->max_age == y->max_age && x->rotate_bytes == y->rotate_bytes &&
@@ -215,6 +235,8 @@ int same_but_policies(const struct model *x, const struct model *y, struct err *
 			return err_set(e, -EBUSY, "the %s of %s differs", what, was->name);
 	}
 	int r = names_differ(x, y, e);
+	if (!r && (wants_engine(x) != wants_engine(y) || memcmp(&x->engine, &y->engine, sizeof(x->engine)) != 0))
+		r = err_set(e, -EBUSY, "the inline engine differs, or begins or ends to be wanted");
 	if (!r && evidence_differs(&x->evidence, &y->evidence))
 		r = err_set(e, -EBUSY, "the limits of evidence differ");
 	return r;

@@ -208,9 +208,13 @@ const struct command command_table[] = {
 	      "conversations keep their counts. Those that the new policies deny stop. If anything is wrong with them "
 	      "the old ones stay. FILE is kept in the evidence.\n\n"
 	      "Honeypots that a trigger had put under another policy have their own again.\n\n"
+	      "With --policy all honeypots get the same policy. That of another file or a preset brings its own "
+	      "triggers, named policies and notices; those of FILE do not count then.\n\n"
 	      "  skep policy apply bees.yaml\n"
-	      "  skep policy apply --dry-run bees.yaml",
-	  .opts = OPTS({ 0, "policy", OPT_STRING, "NAME", "Put all honeypots under NAME, one of the file's policies" },
+	      "  skep policy apply --dry-run bees.yaml\n"
+	      "  skep policy apply --policy strict bees.yaml",
+	  .opts = OPTS({ 0, "policy", OPT_STRING, "NAME",
+			 "Put all honeypots under NAME: one of FILE's policies, a file with a policy, or a preset" },
 		       { 0, "dry-run", OPT_FLAG, NULL, "Only say what would change" }),
 	  .min_args = 1,
 	  .max_args = 1,

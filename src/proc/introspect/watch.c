@@ -33,16 +33,21 @@ static bool text(struct slice *s, char out[WATCH_TEXT])
 	return true;
 }
 
-/* What the record says that is waited for: a path, a line, a user. */
-static unsigned said(const struct intro_rec *rec, struct slice s, char out[WATCH_TEXT])
+/* What the record says that is waited for: a path, a line, a user. Of a program
+ * also the name under which it was called: one file may be many programs
+ * (busybox, whose shell executes /proc/self/exe). */
+static unsigned said(const struct intro_rec *rec, struct slice s, char out[WATCH_TEXT], char called[WATCH_TEXT])
 {
 	uint32_t first;
+	called[0] = 0;
 	switch (rec->kind) {
-	case INTRO_EXEC: /* i32 ret, u32 argc, path */
-		return !(rec->flags & INTRO_F_CONT) && slice_le32(&s, &first) && first == 0 && slice_skip(&s, 4) &&
-			       text(&s, out)
-			   ? TRIGGER_PROCESS
-			   : 0;
+	case INTRO_EXEC: /* i32 ret, u32 argc, path, cwd, arguments */
+		if (rec->flags & INTRO_F_CONT || !slice_le32(&s, &first) || first != 0 || !slice_skip(&s, 4) ||
+		    !text(&s, out))
+			return 0;
+		if (!text(&s, called) || !text(&s, called))
+			called[0] = 0;
+		return TRIGGER_PROCESS;
 	case INTRO_COMMAND:
 		return text(&s, out) ? TRIGGER_COMMAND : 0;
 	case INTRO_LOGIN: /* u32 outcome, u32 how, user */
@@ -73,14 +78,20 @@ static bool matches(unsigned on, const char *pattern, const char *what)
 
 void watches_record(struct watches *w, const struct intro_rec *rec, size_t n)
 {
-	char what[WATCH_TEXT];
+	char what[WATCH_TEXT], called[WATCH_TEXT];
 	if (!w->conf.n || rec->len < sizeof(*rec) || rec->len > n)
 		return;
-	unsigned on = said(rec, slice_of(rec + 1, rec->len - sizeof(*rec)), what);
+	unsigned on = said(rec, slice_of(rec + 1, rec->len - sizeof(*rec)), what, called);
 	for (uint32_t i = 0; on && i < w->conf.n; i++) {
 		struct intro_hit *h = &w->hit[i];
-		if (w->conf.at[i].on != on || !matches(on, w->conf.at[i].match, what))
+		const char *match = w->conf.at[i].match, *by = what;
+		if (w->conf.at[i].on != on)
 			continue;
+		if (!matches(on, match, what)) {
+			by = called;
+			if (!called[0] || !matches(on, match, called))
+				continue;
+		}
 		uint32_t count = h->count;
 		w->pending += count == 0;
 		*h = (struct intro_hit){ .watch = i,
@@ -90,7 +101,7 @@ void watches_record(struct watches *w, const struct intro_rec *rec, size_t n)
 					 .uid = rec->uid,
 					 .time = rec->time,
 					 .session = rec->session };
-		snprintf(h->text, sizeof(h->text), "%.*s", (int)sizeof(h->text) - 1, what);
+		snprintf(h->text, sizeof(h->text), "%.*s", (int)sizeof(h->text) - 1, by);
 	}
 }
 

