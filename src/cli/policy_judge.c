@@ -203,6 +203,8 @@ static int take(struct policy_test *t, const struct msg *m, struct err *e)
 		t->ended = true;
 		if (!MSG_TEXT(t->end.text) || t->end.status > 0)
 			return err_set(e, -EPROTO, "broken message from the process that judges");
+		if (t->end.status && t->end.file && t->end.file <= (uint32_t)t->c->nargs)
+			return err_set(e, t->end.status, "%s: %s", t->c->args[t->end.file - 1], t->end.text);
 		return t->end.status ? err_set(e, t->end.status, "%s", t->end.text) : 0;
 	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -122,8 +122,8 @@ static int head(struct pcap_reader *r, struct err *e)
 	if (magic == MAGIC_MICRO || magic == MAGIC_NANO)
 		return classic_head(r, magic, e);
 	if ((magic & 0xffff) == 0x8b1f)
-		return err_set(e, -EINVAL, "is compressed: decompress it first, with gunzip");
-	return err_set(e, -EINVAL, "is neither pcap nor pcapng");
+		return err_set(e, -EINVAL, "compressed: decompress it first, with gunzip");
+	return err_set(e, -EINVAL, "neither pcap nor pcapng");
 }
 
 int pcap_reader_open(struct pcap_reader *r, int fd, uint8_t *buf, size_t cap, struct err *e)

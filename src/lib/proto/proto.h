@@ -586,8 +586,8 @@ struct judge_end {
 	uint64_t differ;                   /* packets whose verdict differs between the sides */
 	uint64_t by_verdict[VERDICT_COUNT][VERDICT_COUNT]; /* packets: [side 0][side 1] */
 	struct judge_count count[JUDGE_SIDES][VERDICT_COUNT][REASON_COUNT];
+	uint32_t file;     /* status: the capture that it is about, from 1; 0 = none */
 	uint32_t relinked; /* 1: MACs did not tell the honeypots apart: all were made from addresses */
-	uint32_t pad;
 	char text[ERR_TEXT];
 };
 

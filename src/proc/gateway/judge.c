@@ -150,12 +150,28 @@ static uint64_t monotonic(const struct judge *j, uint64_t time)
 #endif
 }
 
+/* What waits for its turn leaves when that has come. */
+static int release(struct judge *j, unsigned side, uint64_t now, struct err *e)
+{
+	struct gateway *g = j->side[side].g;
+	int r = 0;
+	for (uint64_t before = 0; !r && g->shaper.next > before && g->shaper.next <= now;) {
+		before = g->shaper.next;
+		shape_release(g, before);
+		r = judge_drain(j, side, NULL, e);
+	}
+	return r;
+}
+
 static int tick(struct judge *j, uint64_t time, struct err *e)
 {
 	int r = 0;
 	for (unsigned s = 0; s < j->sides && !r; s++) {
 		struct gateway *g = j->side[s].g;
 		uint32_t before;
+		r = release(j, s, monotonic(j, time), e);
+		if (r)
+			break;
 		do {
 			before = g->flows.count;
 			gateway_tick(g, monotonic(j, time));
@@ -181,6 +197,8 @@ static int pass(struct judge *j, uint64_t until, struct err *e)
 			step = until - j->ticked;
 		r = tick(j, j->ticked + step, e);
 	}
+	for (unsigned s = 0; s < j->sides && !r; s++)
+		r = release(j, s, monotonic(j, until), e);
 	return r;
 }
 
@@ -193,7 +211,9 @@ static int advance(struct judge *j, uint32_t i, struct err *e)
 	in->have = r == 1;
 	if (r == 0)
 		j->end.cut_files += in->reader.cut;
-	return r < 0 ? err_prefix(e, "capture %u: ", i + 1) : 0;
+	if (r < 0)
+		j->end.file = i + 1;
+	return r < 0 ? r : 0;
 }
 
 /* The one with the oldest record; NULL: all have ended. */
@@ -290,8 +310,10 @@ static int judge_all(struct judge *j, struct err *e)
 	int r = judge_learn(j, e);
 	for (uint32_t i = 0; i < j->files && !r; i++) {
 		struct judge_input *in = &j->in[i];
-		if ((r = pcap_reader_open(&in->reader, in->fd, in->window, JUDGE_WINDOW, e)) < 0)
-			return err_prefix(e, "capture %u ", i + 1);
+		if ((r = pcap_reader_open(&in->reader, in->fd, in->window, JUDGE_WINDOW, e)) < 0) {
+			j->end.file = i + 1;
+			return r;
+		}
 		r = advance(j, i, e);
 	}
 	for (struct judge_input *in; !r && (in = oldest(j));) {

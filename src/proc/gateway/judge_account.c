@@ -215,6 +215,9 @@ bool judge_possible(const struct judge *j, unsigned side)
 	const struct frame *f = &j->decoded;
 	if (!v || !j->dir || v->key.net == 0xffff || v->through & 1u << side)
 		return true;
+#ifdef MUTANT_JUDGE_ANSWERS_ALL
+	return true;
+#endif
 	/* A SYN answers nothing. */
 	return f->t.proto == PROTO_TCP && f->has_l4 &&
 	       (f->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
@@ -296,23 +299,6 @@ static int read_ring(struct judge *j, unsigned side, uint16_t port, struct err *
 
 /* ---- what was sent ------------------------------------------------------------ */
 
-void judge_sink(void *arg, struct port *p, struct slice bytes)
-{
-	struct judge *j = ((void **)arg)[0];
-	struct judge_side *s = ((void **)arg)[1];
-	struct frame f = { .bytes = bytes, .wirelen = (uint32_t)bytes.n };
-	bool from_a;
-	if (s->nsent == JUDGE_SENT)
-		return;
-	struct judge_sent *x = &s->sent[s->nsent++];
-	*x = (struct judge_sent){ .port = p->conf.port, .n = (uint32_t)bytes.n, .same = bytes.p == j->frame.p };
-	if (x->same)
-		return;
-	decode(&f);
-	key_of(&f, p, &x->key, &from_a);
-	x->t = f.t;
-}
-
 static void sent(struct judge *j, unsigned side)
 {
 	struct judge_side *s = &j->side[side];
@@ -344,6 +330,23 @@ static void sent(struct judge *j, unsigned side)
 		}
 	}
 	s->nsent = 0;
+}
+
+void judge_sink(void *arg, struct port *p, struct slice bytes)
+{
+	struct judge *j = ((void **)arg)[0];
+	struct judge_side *s = ((void **)arg)[1];
+	struct frame f = { .bytes = bytes, .wirelen = (uint32_t)bytes.n };
+	bool from_a;
+	if (s->nsent == JUDGE_SENT) /* what had waited: of conversations that are known */
+		sent(j, (unsigned)(s - j->side));
+	struct judge_sent *x = &s->sent[s->nsent++];
+	*x = (struct judge_sent){ .port = p->conf.port, .n = (uint32_t)bytes.n, .same = bytes.p == j->frame.p };
+	if (x->same)
+		return;
+	decode(&f);
+	key_of(&f, p, &x->key, &from_a);
+	x->t = f.t;
 }
 
 int judge_drain(struct judge *j, unsigned side, struct port *in, struct err *e)

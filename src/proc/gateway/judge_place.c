@@ -245,7 +245,7 @@ struct port *judge_place(struct judge *j, const struct judge_input *in, const st
 		p = by_mac(j, decoded->src);
 	else if (!p)
 		p = gateway_by_addr(core(j), -1, sender(decoded, addr), addr);
-	if (p && port_is_honeypot(p) && !(j->flags & JUDGE_RUN_AS_CAPTURED))
+	if (!(j->flags & JUDGE_RUN_AS_CAPTURED))
 		mend(j, decoded, bytes);
 	if (!p)
 		p = uplink_for(j, decoded);

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""run.py SKEP CASE [--write]: runs `skep policy test` with the words of CASE.args in this folder, and compares what it
+prints and its exit status with CASE.expect. --write: writes CASE.expect."""
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def main():
+    skep, case = os.path.abspath(sys.argv[1]), sys.argv[2]
+    words = shlex.split((HERE / f"{case}.args").read_text(), comments=True)
+    done = subprocess.run([skep, "policy", "test", *words], cwd=HERE, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "LC_ALL": "C"})
+    # Warnings about what this computer does not offer begin with skep[; they are no part of the result.
+    err = "".join(x for x in done.stderr.splitlines(True) if not x.startswith("skep["))
+    got = done.stdout + err + f"exit {done.returncode}\n"
+    expect = HERE / f"{case}.expect"
+    if "--write" in sys.argv:
+        expect.write_text(got)
+        return 0
+    want = expect.read_text()
+    if got != want:
+        print(f"--- expected ({expect.name})\n{want}--- got\n{got}")
+    return got != want
+
+
+if __name__ == "__main__":
+    sys.exit(main())
