@@ -109,7 +109,7 @@ static void completion(void **arg)
 		assert_non_null(strstr(got, " --help "));
 	}
 	assert_string_equal(offers(path, "skep pcap --verdict d", 3), " drop  ");
-	assert_string_equal(offers(path, "skep flows --reason limit-t", 3), " limit-tcp  ");
+	assert_string_equal(offers(path, "skep flows --reason limit-tc", 3), " limit-tcp  ");
 	assert_string_equal(offers(path, "skep help doct", 2), " doctor  ");
 	snprintf(words, sizeof(words), "skep check %s/compl", state);
 	assert_non_null(strstr(offers(path, words, 2), "/completion "));
