@@ -308,7 +308,9 @@ struct rep_thread {
 struct rep_engine {
 	uint32_t state; /* enum engine_state */
 	int32_t pid;
-	uint32_t starts, pad;
+	uint32_t starts, mode;   /* enum engine_mode */
+	uint32_t kind, jail;     /* enum engine_kind, JAIL_* */
+	uint32_t loaded, failed; /* rules */
 	uint64_t frames_in, frames_back, alerts, dropped;
 	char version[64];
 	char why[160]; /* why it does not run, or empty */

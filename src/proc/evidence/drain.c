@@ -185,6 +185,17 @@ static int take_dns(struct evidence *e, struct port *p, const struct ring_entry 
 	return output_event(e, &j, e->now);
 }
 
+static int take_alert(struct evidence *e, struct port *p, const struct ring_entry *h, struct slice s)
+{
+	struct ring_alert a;
+	if (!slice_get(&s, &a, sizeof(a)) || s.n || (a.family != 4 && a.family != 6) || a.blocked > 1 ||
+	    !memchr(a.text, 0, sizeof(a.text)) || !memchr(a.category, 0, sizeof(a.category)))
+		return tampered(e, p, "alert");
+	struct json j = output_json(e);
+	eve_alert(&e->eve, &j, p->conf.port, &a, h->time);
+	return output_event(e, &j, e->now);
+}
+
 static int take(struct evidence *e, struct port *p, const struct ring_entry *h, const uint8_t *payload)
 {
 	struct slice s = slice_of(payload, h->len - sizeof(*h));
@@ -207,6 +218,8 @@ static int take(struct evidence *e, struct port *p, const struct ring_entry *h, 
 		return take_dns(e, p, h, s);
 	case RING_RULE:
 		return take_rule(e, p, s);
+	case RING_ALERT:
+		return take_alert(e, p, h, s);
 	case RING_NOTE:
 		if (!slice_get(&s, &note, sizeof(note)))
 			return tampered(e, p, "note");

@@ -29,6 +29,8 @@ int eve_init(struct err *e);
 /* rule: name of the rule that decided, or "". */
 void eve_flow(const struct eve *v, struct json *j, const struct ring_flow *f, const char *rule, uint64_t now);
 /* A question or an answer of the honeypot at this port; every value was checked. */
+/* What the inline engine said, in Suricata's fields: port is the honeypot's. */
+void eve_alert(const struct eve *v, struct json *j, uint16_t port, const struct ring_alert *a, uint64_t now);
 void eve_dns(const struct eve *v, struct json *j, uint16_t port, const struct ring_dns *d, const char *name, size_t n,
 	     uint64_t now);
 /* source: "super" or "vmm". */

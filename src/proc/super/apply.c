@@ -11,6 +11,7 @@
  * the whole plan has succeeded.
  */
 #include "base/log.h"
+#include "proc/super/engine.h"
 #include "proc/super/hub.h"
 #include "proc/super/sink.h"
 #include "proc/super/trigger.h"
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MACHINES_AT_ONCE 4
 
@@ -402,6 +404,18 @@ static void up_over(struct super *s, int status, const struct err *e)
 	}
 }
 
+static void engine_ready(struct super *s, int status, const struct err *e)
+{
+	struct apply *a = ap(s);
+	if (status < 0 && engine_asked(&a->wanted) == ENGINE_INLINE) {
+		struct err why = *e;
+		a->state = APPLY_IDLE;
+		up_over(s, status, &why);
+		return;
+	}
+	run_plan(s, false, up_over);
+}
+
 void apply_begin(struct super *s)
 {
 	struct apply *a = ap(s);
@@ -412,7 +426,11 @@ void apply_begin(struct super *s)
 		a->state = APPLY_IDLE;
 		return;
 	}
-	run_plan(s, false, up_over);
+	/* The engine first: a machine never waits for it, nor runs without. */
+	a->state = APPLY_DOING;
+	a->running = 0;
+	a->teardown = false;
+	engine_sync(s, &a->wanted, engine_ready);
 }
 
 static void abandon_all(struct super *s)
@@ -457,30 +475,43 @@ void apply_teardown(struct super *s, bool force, void (*then)(struct super *s, i
 	run_plan(s, true, then);
 }
 
-void apply_request(struct super *s, const struct reply_to *to, const struct model *wanted)
+/* Tells why not. */
+static int may_request(struct super *s, const struct reply_to *to, const struct model *wanted)
 {
-	struct apply *a = ap(s);
+	const struct apply *a = ap(s);
 	if (s->life == LIFE_DOWN) {
 		ctl_end(s, to, -ESHUTDOWN, "%s is going down: try again when it is gone", s->name);
-		return;
+		return -EBUSY;
 	}
 	if (a->state != APPLY_IDLE || s->life == LIFE_REVIVING || policy_busy(s)) {
 		ctl_end(s, to, -EBUSY, "another `up` of %s is in progress: wait for its end", s->name);
-		return;
+		return -EBUSY;
 	}
 	if (strcmp(wanted->name, s->name) != 0) {
 		ctl_end(s, to, -EINVAL, "the file describes %s, not %s", wanted->name, s->name);
-		return;
+		return -EBUSY;
 	}
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++) {
 		if (s->machines[i].used && s->machines[i].job != JOB_NONE) {
 			ctl_end(s, to, -EBUSY, "%s is %s: try again when that is over", s->machines[i].hp.name,
 				machine_state_name(s->machines[i].state));
-			return;
+			return -EBUSY;
 		}
+	}
+	return 0;
+}
+
+void apply_request(struct super *s, const struct reply_to *to, const struct model *wanted, int rules)
+{
+	struct apply *a = ap(s);
+	if (may_request(s, to, wanted) < 0) {
+		if (rules >= 0)
+			close(rules);
+		return;
 	}
 	a->to = *to;
 	a->wanted = *wanted;
+	engine_rules(s, rules);
 	super_event(s, to, "operator", "skep.up", NULL, "up: %u honeypots wanted", wanted->nhoneypots);
 	if (!super_alive(s)) {
 		super_revive(s);
@@ -499,6 +530,7 @@ void apply_cancel(struct super *s, const char *why)
 	a->cancelled = true;
 	a->state = APPLY_IDLE;
 	seq_cancel(s, &s->seq);
+	engine_abandon(s);
 	abandon_all(s);
 	if (!a->teardown)
 		up_over(s, -ECANCELED, &e);

@@ -44,7 +44,7 @@ void ask_answer(struct super *s, struct chan *c, struct msg *m)
 		a.status = d->status;
 		memcpy(text, d->text, sizeof(text));
 	} else if (m->type == MSG_GW_DONE || m->type == MSG_EV_DONE || m->type == MSG_VMM_DONE ||
-		   m->type == MSG_INTRO_DONE || m->type == MSG_SINK_DONE) {
+		   m->type == MSG_INTRO_DONE || m->type == MSG_INSPECT_DONE || m->type == MSG_SINK_DONE) {
 		const struct done *d = MSG_BODY_AS(m, done);
 		a.status = d->status;
 		memcpy(text, d->text, sizeof(text));

@@ -7,6 +7,7 @@
  * user namespace another uid than ours is shown as the overflow uid).
  */
 #include "base/log.h"
+#include "proc/super/engine.h"
 #include "proc/super/hub.h"
 
 #include <errno.h>
@@ -81,7 +82,7 @@ static void cmd_apply(struct super *s, const struct reply_to *to, struct msg *m)
 {
 	static struct model wanted; /* too large for the stack */
 	struct err e;
-	int fd = msg_take_fd(m, 0), source = msg_take_fd(m, 1);
+	int fd = msg_take_fd(m, 0), source = msg_take_fd(m, 1), rules = msg_take_fd(m, 2);
 	int r = fd < 0 ? err_set(&e, -EPROTO, "up without a model") : model_open(fd, &wanted, &e);
 	if (r == 0 && source >= 0) {
 		struct ev_file f = { .name = "honeynet.yaml" };
@@ -93,10 +94,13 @@ static void cmd_apply(struct super *s, const struct reply_to *to, struct msg *m)
 		close(fd);
 	if (source >= 0)
 		close(source);
-	if (r < 0)
+	if (r < 0) {
+		if (rules >= 0)
+			close(rules);
 		ctl_end(s, to, r, "%s", e.text);
-	else
-		apply_request(s, to, &wanted);
+	} else {
+		apply_request(s, to, &wanted, rules);
+	}
 }
 
 static const char *const verb_names[MACHINE_VERB_COUNT] = { "start", "stop", "pause", "resume", "reset" };
@@ -277,6 +281,9 @@ static void command(struct super *s, struct client *c, struct msg *m)
 		break;
 	case MSG_CMD_FREEZE:
 		cmd_freeze(s, &to, MSG_BODY_AS(m, cmd_freeze));
+		break;
+	case MSG_CMD_ENGINE:
+		engine_request(s, &to);
 		break;
 	case MSG_CMD_LAB:
 		cmd_lab(s, c, &to);

@@ -142,6 +142,33 @@ struct machine {
 	struct reply_to cmd_to; /* whom cmd_machine answers */
 };
 
+/* The inline engine; engine.c. */
+struct inline_engine {
+	struct chan chan; /* to its handler; fd -1: none */
+	struct ev_source src;
+	int handler_pid, pid; /* 0: none */
+	bool wanted, pid_asked, placed, waiting, up, ending;
+	bool changed, restart; /* its configuration or its rules are others than those that it runs with */
+	unsigned mode;         /* enum engine_mode, the strictest of all policies */
+	unsigned state;        /* enum engine_state */
+	unsigned starts, jail;
+	struct engine_conf conf;
+	uint32_t nhome;
+	struct addr home[MODEL_NETS * 2];
+	int rules_fd;                                        /* what it runs with, or shall; -1 */
+	int yaml_fd, reports_fd, log_fd, out_fd, port_fd[2]; /* on their way from one step to the next; -1 */
+	int port_kind;
+	int ring_fd[2], wake_fd[2];
+	bool ring[2], port[2]; /* what exists */
+	struct inspect_state seen;
+	uint64_t alerts, since, delay;
+	char why[160], said[200];
+	struct err error;
+	struct seq seq, *stopping;
+	struct ev_timer timer;
+	void (*then)(struct super *s, int status, const struct err *e);
+};
+
 enum apply_state { APPLY_IDLE, APPLY_DOING, APPLY_UNDOING };
 struct apply {
 	enum apply_state state;
@@ -210,6 +237,7 @@ struct super {
 	bool frozen;    /* the whole honeynet: every new gateway gets it before its first port */
 	struct seq seq; /* start, revive, down */
 
+	struct inline_engine engine;
 	int plan_fd; /* of the guest kernel's hooks, made by the first introspect process; -1 */
 	struct asks asks;
 	struct model model; /* what runs; model.magic 0 = nothing */
@@ -307,7 +335,8 @@ int network_del(struct super *s, struct netslot *n);
 void network_forget(struct super *s, struct netslot *n);
 
 /* apply.c */
-void apply_request(struct super *s, const struct reply_to *to, const struct model *wanted);
+/* rules: for the inline engine, a memfd that is taken over; or -1. */
+void apply_request(struct super *s, const struct reply_to *to, const struct model *wanted, int rules);
 void apply_begin(struct super *s); /* plan from s->model to s->apply.wanted and run it */
 /* Stops all machines and removes all ports and networks; disks stay. */
 void apply_teardown(struct super *s, bool force, void (*then)(struct super *s, int status, const struct err *e));

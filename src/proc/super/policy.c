@@ -13,6 +13,7 @@
  * and the gateway takes them in that order: the last word is always whole and
  * right, whoever asked for it.
  */
+#include "proc/super/engine.h"
 #include "proc/super/hub.h"
 #include "proc/super/sink.h"
 #include "proc/super/trigger.h"
@@ -125,6 +126,7 @@ static void applied(struct super *s, struct seq *q, int status, const struct err
 	changed_text(&s->model, &s->apply.wanted, what, sizeof(what));
 	s->model = s->apply.wanted;
 	s->policies = &s->model;
+	engine_sync(s, &s->model, NULL);
 	take_tamper(s, &s->model);
 	unsigned own = tighten_end_all(s, &to);
 	if (own)

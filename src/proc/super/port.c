@@ -6,6 +6,7 @@
  * rings' stop mark, so that the gateway drops everything from that moment on;
  * what is in them is drained by the next evidence process.
  */
+#include "proc/super/engine.h"
 #include "proc/super/hub.h"
 #include "proc/super/sink.h"
 #include "proc/super/trigger.h"
@@ -130,6 +131,7 @@ static void stop_ring(int fd, int code)
 
 void rings_stop(struct super *s, int code)
 {
+	engine_rings_stop(s, stop_ring, code);
 	for (unsigned i = 0; i < MODEL_HONEYPOTS; i++)
 		stop_ring(s->machines[i].used ? s->machines[i].ring_fd : -1, code);
 	for (unsigned i = 0; i < MODEL_NETS; i++)

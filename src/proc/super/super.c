@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "proc/super/hub.h"
+#include "proc/super/engine.h"
 #include "proc/super/introspect.h"
 #include "proc/super/sink.h"
 #include "proc/super/trigger.h"
@@ -124,6 +125,10 @@ static void role_exited(struct super *s, const struct priv_exited *x)
 static void on_priv_exited(struct super *s, const struct priv_exited *x)
 {
 	struct machine *m = by_slot(s, x->slot);
+	if (x->role == ROLE_INSPECT) {
+		engine_exited(s, x);
+		return;
+	}
 	if (x->role == ROLE_INTROSPECT) {
 		if (m && x->pid == m->watch.pid)
 			machine_introspect_exited(s, m, x->wait_status);
@@ -202,6 +207,12 @@ static void on_message(struct super *s, struct chan *c, struct msg *m)
 			trigger_introspect(s, x, MSG_BODY_AS(m, intro_hit));
 		break;
 	}
+	case MSG_INSPECT_STATE:
+		engine_reports(s, MSG_BODY_AS(m, inspect_state));
+		break;
+	case MSG_INSPECT_ALERT:
+		engine_alerted(s, MSG_BODY_AS(m, gw_alert));
+		break;
 	case MSG_INTRO_STATE: {
 		struct machine *x = introspect_of(s, c);
 		if (x)
@@ -385,6 +396,7 @@ static void started(struct super *s, struct seq *q, int status, const struct err
 /* A new evidence process drains what the dead one left in the rings. */
 static void rings_again(struct super *s)
 {
+	engine_rings_again(s);
 	for (unsigned i = 0; i < MODEL_HONEYPOTS + MODEL_NETS; i++) {
 		struct machine *m = i < MODEL_HONEYPOTS ? &s->machines[i] : NULL;
 		struct netslot *n = m ? NULL : &s->nets[i - MODEL_HONEYPOTS];
@@ -449,6 +461,7 @@ static const struct seq_step revive_steps[] = {
 	{ "configure evidence", evidence_conf, NULL, false },
 	{ "save what was in the rings", revive_rings, NULL, false },
 	{ "stop the machines", revive_teardown, NULL, false },
+	{ "end the inline engine", engine_stop_step, NULL, true },
 	{ "start the gateway", gateway_spawn, gateway_spawned, false },
 	{ "keep it frozen", freeze_honeynet_step, NULL, false },
 	{ 0 },
@@ -533,6 +546,7 @@ static const struct seq_step down_steps[] = {
 	{ "configure evidence", down_save_conf, NULL, true },
 	{ "save what is in the rings", down_save_rings, NULL, true },
 	{ "stop the machines", down_teardown, NULL, true },
+	{ "end the inline engine", engine_stop_step, NULL, true },
 	{ "end the gateway", down_gateway, NULL, true },
 	{ "end evidence", down_evidence, NULL, true },
 	{ "end priv", down_priv, NULL, true },
@@ -591,6 +605,7 @@ static int init(struct super *s, int argc, char **argv)
 	s->priv_pid = (int)getppid();
 	s->own_pid = (int)getpid();
 	s->priv = (struct chan){ .fd = ROLE_FD_CONTROL, .self = ROLE_SUPER, .peer = ROLE_PRIV, .state = STATE_ANY };
+	engine_init(s);
 	s->gateway.fd = s->evidence.fd = s->plan_fd = s->notify.chan.fd = -1;
 	s->policies = &s->model;
 	sinks_init(s);
