@@ -327,7 +327,8 @@ static int make_ns(struct priv *p, struct furnish *f, struct err *e)
 
 static bool name_ok(const char name[ENGINE_IF_CAP])
 {
-	return memchr(name, 0, ENGINE_IF_CAP) && text_is_name(name) && strcmp(name, "lo");
+	return memchr(name, 0, ENGINE_IF_CAP) && name[0] && strcmp(name, "lo") && strcmp(name, ".") &&
+	       strcmp(name, "..") && !strpbrk(name, "/: %\t\n");
 }
 
 /* ---- verbs --------------------------------------------------------------------- */

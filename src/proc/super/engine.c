@@ -44,7 +44,7 @@ static struct inline_engine *of(struct super *s)
 	return &s->engine;
 }
 
-void engine_init(struct super *s)
+void engine_slot_init(struct super *s)
 {
 	*of(s) = (struct inline_engine){
 		.chan = { .fd = -1, .self = ROLE_SUPER, .peer = ROLE_INSPECT, .state = STATE_ANY },

@@ -6,7 +6,7 @@
 
 /* The inline engine: whether it is wanted, its start, its end, its alerts. */
 
-void engine_init(struct super *s);
+void engine_slot_init(struct super *s);
 
 /* Does any policy of the model ask for it? enum engine_mode, the strictest. */
 unsigned engine_asked(const struct model *m);

@@ -605,7 +605,7 @@ static int init(struct super *s, int argc, char **argv)
 	s->priv_pid = (int)getppid();
 	s->own_pid = (int)getpid();
 	s->priv = (struct chan){ .fd = ROLE_FD_CONTROL, .self = ROLE_SUPER, .peer = ROLE_PRIV, .state = STATE_ANY };
-	engine_init(s);
+	engine_slot_init(s);
 	s->gateway.fd = s->evidence.fd = s->plan_fd = s->notify.chan.fd = -1;
 	s->policies = &s->model;
 	sinks_init(s);
