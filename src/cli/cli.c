@@ -48,6 +48,7 @@ static const struct {
 	{ "search", cmd_search },
 	{ "reindex", cmd_reindex },
 	{ "image build", cmd_image_build },
+	{ "rules", cmd_rules },
 	{ "image list", cmd_image_list },
 	{ "image import", cmd_image_import },
 	{ "doctor", cmd_doctor },

@@ -120,6 +120,7 @@ int cmd_freeze(struct cmd *c);  /* freeze, thaw */
 int cmd_policy_apply(struct cmd *c);
 int cmd_policy_test(struct cmd *c);
 int cmd_lab(struct cmd *c);
+int cmd_rules(struct cmd *c);
 int cmd_events(struct cmd *c);
 int cmd_flows(struct cmd *c);
 int cmd_pcap(struct cmd *c);

@@ -2,6 +2,7 @@
 #include "cli/doctor.h"
 
 #include "base/dirs.h"
+#include "model/suricata.h"
 #include "sandbox/uml_args.h"
 
 #include <dirent.h>
@@ -29,7 +30,7 @@ static bool find(const char *name, char *out, size_t cap)
 }
 
 /* The first line that `path --version` prints; false if it does not within 3 s. */
-static bool version(const char *path, char *out, size_t cap)
+static bool version_by(const char *path, const char *flag, char *out, size_t cap)
 {
 	int p[2];
 	if (pipe2(p, O_CLOEXEC) < 0)
@@ -40,7 +41,7 @@ static bool version(const char *path, char *out, size_t cap)
 		dup2(null, 0);
 		dup2(p[1], 1);
 		dup2(null, 2);
-		execl(path, path, "--version", (char *)NULL);
+		execl(path, path, flag, (char *)NULL);
 		_exit(127);
 	}
 	close(p[1]);
@@ -60,6 +61,11 @@ static bool version(const char *path, char *out, size_t cap)
 	out[n] = 0;
 	out[strcspn(out, "\n")] = 0;
 	return *out != 0;
+}
+
+static bool version(const char *path, char *out, size_t cap)
+{
+	return version_by(path, "--version", out, cap);
 }
 
 static void uml(struct findings *f)
@@ -96,6 +102,21 @@ static void shim(struct findings *f)
 	}
 	finding(f, "shim", FINDING_MISSING, "./dev build, or install skep again",
 		"no %s next to the program or in its libdir: User Mode Linux cannot run jailed", UML_SHIM_NAME);
+}
+
+/* Optional: nobody needs it who has no policy with inspect. */
+static void engine(struct findings *f)
+{
+	char text[128];
+	if (access(SURICATA_PROGRAM, X_OK) < 0)
+		finding(f, "suricata", FINDING_WARN,
+			"apt-get install -t bookworm-backports suricata (Debian 12; add the backports source first)",
+			"no %s: policies with inspect: inline cannot be started", SURICATA_PROGRAM);
+	else if (version_by(SURICATA_PROGRAM, "-V", text, sizeof(text)))
+		finding(f, "suricata", strstr(text, "version 7") ? FINDING_OK : FINDING_WARN, NULL,
+			"%s; skep was tried with 7.0", text);
+	else
+		finding(f, "suricata", FINDING_WARN, NULL, "%s does not tell its version", SURICATA_PROGRAM);
 }
 
 static void image_tools(struct findings *f)
@@ -140,6 +161,7 @@ void doctor_programs(struct findings *f)
 {
 	uml(f);
 	shim(f);
+	engine(f);
 	image_tools(f);
 	images(f);
 }

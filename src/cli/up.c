@@ -11,6 +11,7 @@
  *   5. if this was a first start and it failed, the honeynet is ended again.
  */
 #include "cli/down.h"
+#include "cli/engine_rules.h"
 #include "cli/load.h"
 #include "cli/nets.h"
 #include "cli/notify.h"
@@ -188,17 +189,17 @@ static int patience(const struct model *m)
 	return most > 100000 ? INT32_MAX : CLI_CTL_LONG + (int)most * 2000;
 }
 
-static int apply(const struct cmd *c, struct cli_ctl *ctl, const struct loaded *l, struct err *e)
+static int apply(const struct cmd *c, struct cli_ctl *ctl, const struct loaded *l, int rules, struct err *e)
 {
 	struct cmd_apply req = { 0 };
 	struct msg m;
-	int fds[2] = { model_seal(l->model, e), -1 };
+	int fds[3] = { model_seal(l->model, e), -1, rules };
 	if (fds[0] < 0)
 		return fds[0];
 	fds[1] = load_seal_source(l, e);
 	int r = fds[1];
 	if (r >= 0) {
-		r = cli_ctl_send(ctl, MSG_CMD_APPLY, &req, sizeof(req), fds, 2, e);
+		r = cli_ctl_send(ctl, MSG_CMD_APPLY, &req, sizeof(req), fds, rules < 0 ? 2 : 3, e);
 		close(fds[1]);
 	}
 	close(fds[0]);
@@ -265,7 +266,7 @@ static int undo(const struct cmd *c, const char *name)
 	return CMD_FAILED;
 }
 
-static int up(const struct cmd *c, const struct loaded *l)
+static int up(const struct cmd *c, const struct loaded *l, int rules)
 {
 	const char *name = l->model->name;
 	struct cli_ctl ctl;
@@ -280,7 +281,7 @@ static int up(const struct cmd *c, const struct loaded *l)
 		return CMD_FAILED;
 	}
 	ctl.stop = &interrupted;
-	r = apply(c, &ctl, l, &e);
+	r = apply(c, &ctl, l, rules, &e);
 	cli_ctl_close(&ctl);
 	if (r == 0) {
 		double took = (double)(ev_monotonic() - began) / EV_SEC;
@@ -317,6 +318,12 @@ int cmd_up(struct cmd *c)
 		load_free(&l);
 		return CMD_FAILED;
 	}
+	/* Before anything starts: a file that is not there is a mistake of the operator's. */
+	int rules = engine_rules_seal(l.model, path, &e);
+	if (rules < -1) {
+		load_free(&l);
+		return cmd_fail_err(c, &e, NULL);
+	}
 	interrupted = 0;
 	sigaction(SIGINT, &sa, &was_int);
 	sigaction(SIGTERM, &sa, &was_term);
@@ -324,11 +331,13 @@ int cmd_up(struct cmd *c)
 	if (r < 0) {
 		r = cmd_fail_err(c, &e, NULL);
 	} else {
-		r = up(c, &l);
+		r = up(c, &l, rules);
 		up_lock_drop(&lock);
 	}
 	sigaction(SIGINT, &was_int, NULL);
 	sigaction(SIGTERM, &was_term, NULL);
+	if (rules >= 0)
+		close(rules);
 	load_free(&l);
 	return r;
 }

@@ -550,6 +550,21 @@ const struct command command_table[] = {
 	  .max_args = 1,
 	  .kind = ARG_HONEYNET,
 	  .perm = PERM_READ },
+	{ .name = "rules",
+	  .args = "[check] FILE|NAME...",
+	  .brief = "check the inline engine's rules, or show the engine",
+	  .text =
+	      "For each FILE of rules for Suricata: every problem as FILE:LINE: what Suricata says, and how many rules "
+	      "it loads, refuses, and how many are disabled by a # in front. The exit status is 1 if one is "
+	      "refused.\n\n"
+	      "For the NAME of a running honeynet: whether its inline engine runs, since which version, why not, and "
+	      "how many frames and alerts there were.\n\n"
+	      "  skep rules check /etc/suricata/rules/local.rules",
+	  .opts = OPTS(JSON_OPT),
+	  .min_args = 1,
+	  .max_args = -1,
+	  .kind = ARG_FILE,
+	  .perm = PERM_READ },
 	{ .name = "image build",
 	  .args = "RECIPE...",
 	  .brief = "build honeypot images from recipes",
