@@ -135,7 +135,7 @@ static void take(struct rules_verdict *v, const char *file, char *held, size_t c
 	    sscanf(at, "rule files processed. %9u rules successfully loaded, %9u rules failed", &v->loaded,
 		   &v->failed) == 2)
 		return;
-	if (!p || !strncmp(p, "suricata: Loading signatures failed", 35))
+	if (!p || !strncmp(p, "suricata: Loading signatures failed", 35) || strstr(p, "no rules were loaded"))
 		return;
 	colon = strstr(p, ": ");
 	const char *what = colon ? colon + 2 : p;
@@ -143,6 +143,7 @@ static void take(struct rules_verdict *v, const char *file, char *held, size_t c
 	    sscanf(at, " at line %9u", &number)) {
 		add(v, number, *held ? held : what);
 		*held = 0;
+		v->refused++;
 	} else if (*line == 'E') {
 		snprintf(held, cap, "%s", what);
 	} else {
@@ -225,6 +226,9 @@ int engine_rules_check(const char *file, struct rules_verdict *v, struct err *e)
 			add(v, 0, held);
 		if (!r && (WIFSIGNALED(status) || WEXITSTATUS(status) == 127))
 			r = err_set(e, -EIO, SURICATA_PROGRAM " -T died (wait status %#x)", (unsigned)status);
+		/* It says no number if there is not one that it takes. */
+		if (!v->loaded && !v->failed)
+			v->failed = v->refused;
 		count_disabled(file, v);
 	}
 	unlink(yaml);

@@ -15,6 +15,7 @@ int engine_rules_seal(const struct model *m, const char *yaml, struct err *e);
 /* What Suricata says about one file: how many rules it took, and its own words. */
 struct rules_verdict {
 	unsigned loaded, failed, disabled; /* disabled: rules behind a '#' */
+	unsigned refused;                  /* that a message named */
 	unsigned nproblems;
 	struct rules_problem {
 		unsigned line; /* 0: of the whole file */

@@ -79,7 +79,7 @@ def test_alert():
     """an alert is an event with our flow and the community id of the conversation"""
     source = hello()
     found = eventually(lambda: [x for x in net.events() if x.get("event_type") == "alert" and
-                                x["alert"]["signature_id"] == 1000001], 15, 0.5)
+                                x["alert"]["signature_id"] == 1000001 and x["src_port"] == int(source[1])], 15, 0.5)
     true(found, "no alert")
     a = found[0]
     equal(a["src_ip"], source[0])

@@ -282,8 +282,8 @@ static int on_file(struct evidence *e, struct msg *m, struct err *err)
 
 static bool event_ok(const struct ev_event *v)
 {
-	static const char *const types[] = { "machine",  "policy",        "evidence",
-					     "operator", "introspection", "trigger" };
+	static const char *const types[] = { "machine",       "policy",  "evidence", "operator",
+					     "introspection", "trigger", "engine" };
 	if (!MSG_TEXT(v->type) || !MSG_TEXT(v->eventid) || !MSG_TEXT(v->honeypot) || !MSG_TEXT(v->message))
 		return false;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)

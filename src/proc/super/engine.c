@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -164,8 +165,8 @@ static int place(struct super *s, struct seq *q, struct err *e)
 	int out[2], fds[3];
 	if (x->rules_fd < 0)
 		engine_rules(s, -1);
-	if (pipe2(out, O_CLOEXEC) < 0)
-		return err_sys(e, -errno, "cannot make a pipe");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out) < 0)
+		return err_sys(e, -errno, "cannot make a socket pair");
 	x->log_fd = out[0];
 	fds[0] = x->yaml_fd;
 	fds[1] = x->rules_fd;
