@@ -119,6 +119,9 @@ int cmd_machine(struct cmd *c); /* start, stop, pause, resume, reset */
 int cmd_freeze(struct cmd *c);  /* freeze, thaw */
 int cmd_policy_apply(struct cmd *c);
 int cmd_policy_test(struct cmd *c);
+int cmd_policy_explain(struct cmd *c);
+int cmd_policy_import(struct cmd *c);
+int cmd_policy_list(struct cmd *c);
 int cmd_lab(struct cmd *c);
 int cmd_rules(struct cmd *c);
 int cmd_events(struct cmd *c);

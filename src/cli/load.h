@@ -30,7 +30,5 @@ void load_print_diag(FILE *out, const char *path, const struct diag *d);
 
 /* The honeynet on one screen. */
 void load_summary(FILE *out, const struct model *m);
-/* Also: how a policy reads in words, one line each, indented by two. */
-void policy_words(FILE *out, const struct policy *p, const char *indent);
 
 #endif

@@ -197,6 +197,50 @@ const struct command command_table[] = {
 	  .max_args = -1,
 	  .kind = ARG_TARGET,
 	  .perm = PERM_OPERATE },
+	{ .name = "policy explain",
+	  .args = "POLICY",
+	  .brief = "say what a policy lets out",
+	  .text =
+	      "Says in plain words what POLICY lets in and out, for each honeypot: what is never reached, what is "
+	      "played "
+	      "and never leaves, what has no limit, and how many conversations and bytes can leave in any hour and any "
+	      "day at worst. The numbers are bounds: never too low.\n\n"
+	      "POLICY is the name of a preset (see skep policy list), a file that holds only a policy, or a honeynet's "
+	      "file.\n\n"
+	      "  skep policy explain careful\n"
+	      "  skep policy explain bees.yaml --honeypot web1",
+	  .opts = OPTS({ 'H', "honeypot", OPT_STRING, "NAME", "Only this honeypot of the file" }, JSON_OPT),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_FILE,
+	  .perm = PERM_NONE },
+	{ .name = "policy import",
+	  .args = "FILE",
+	  .brief = "make a policy of a Honeywall's configuration",
+	  .text =
+	      "Reads FILE, the honeywall.conf of a Honeywall (Roo 1.x), and writes a policy with the same limits and "
+	      "lists. "
+	      "What became of each variable stands in it as a comment, and what could not be mapped is printed too. "
+	      "Nothing in FILE is executed.\n\n"
+	      "Lists that FILE names are read at their path, or beside FILE. If a fence or black list that is enabled "
+	      "cannot be read, nothing is written, since the policy would let out more than the Honeywall did.\n\n"
+	      "  skep policy import /etc/honeywall.conf --output roo.yaml",
+	  .opts = OPTS({ 'o', "output", OPT_STRING, "FILE", "Write to this file instead of standard output" },
+		       FORCE_OPT("Replace the file if it is there")),
+	  .min_args = 1,
+	  .max_args = 1,
+	  .kind = ARG_FILE,
+	  .perm = PERM_NONE },
+	{ .name = "policy list",
+	  .args = "",
+	  .brief = "list the policies that came with skep",
+	  .text = "The presets: policies that a honeynet's file can begin with, by the key preset, and change.\n\n"
+		  "  skep policy explain strict",
+	  .opts = OPTS(JSON_OPT),
+	  .min_args = 0,
+	  .max_args = 0,
+	  .kind = ARG_NONE,
+	  .perm = PERM_NONE },
 	{ .name = "policy apply",
 	  .args = "FILE",
 	  .brief = "change the policies of a running honeynet",

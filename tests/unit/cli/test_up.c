@@ -312,7 +312,7 @@ static void check_images(void **arg)
 	const struct ran *r = run(NULL, "check", file, NULL);
 	assert_int_equal(r->status, 0);
 	assert_non_null(strstr(r->out, "honeynet demo: 1 network, 1 honeypot, uplink lab"));
-	assert_non_null(strstr(r->out, "out: no new conversation at all, replies only"));
+	assert_non_null(strstr(r->out, "out: nothing begins; replies only"));
 	r = run(NULL, "check", "--json", file, NULL);
 	assert_int_equal(r->status, 0);
 	assert_non_null(strstr(r->out, "\"ok\": true"));
