@@ -507,6 +507,92 @@ static void test_lying_frame(void **state)
 	end_ring(&g);
 }
 
+static void put(struct gateway *g, uint16_t kind, const void *p, size_t n)
+{
+	void *to = ring_reserve(&g->w, kind, g->port, ev_realtime(), n);
+	assert_non_null(to);
+	memcpy(to, p, n);
+	ring_publish(&g->w);
+}
+
+/* What the gateway made itself is a packet on its way out, under the name of the
+ * rule, and no judgement. */
+static void test_made_frames(void **state)
+{
+	struct world *w = *state;
+	struct gateway g;
+	char out[4096];
+	struct {
+		struct ring_frame f;
+		uint8_t bytes[60];
+	} x = { .f = { .caplen = 60,
+		       .wirelen = 60,
+		       .dir = FRAME_OUT,
+		       .verdict = VERDICT_REFLECT,
+		       .reason = REASON_RULE,
+		       .out_port = 0,
+		       .rule = 1023,
+		       .flow = 7 } };
+	struct ring_rule r = { .generation = 3, .rule = 1023, .name = "worm net\n" };
+	assert_int_equal(configure(w, 1 << 20, 0), 0);
+	assert_int_equal(add_ring(w, &g, 0, "web", 1 << 16), 0);
+	put(&g, RING_FRAME, &x, sizeof(x)); /* without a name yet */
+	put(&g, RING_RULE, &r, sizeof(r));
+	put(&g, RING_FRAME, &x, sizeof(x));
+	assert_true(frame(&g, 60, VERDICT_REFLECT, REASON_PLAYED));
+	quit(w, 0);
+	assert_int_equal(count(w).frames, 3);
+	assert_int_equal(run("grep -a -c 'verdict=reflect reason=rule flow=7 rule=#1023 out=web seq=1' "
+			     "$D/packets/000001.pcapng",
+			     w->dir, out, sizeof(out)),
+			 0);
+	assert_int_equal(run("grep -a -c 'verdict=reflect reason=rule flow=7 rule=worm_net_ out=web seq=3' "
+			     "$D/packets/000001.pcapng",
+			     w->dir, out, sizeof(out)),
+			 0);
+	assert_int_equal(events(w, "stats", "\"made_frames\":2,\"made_bytes\":120"), 1);
+	assert_int_equal(events(w, "stats", "\"reflect\":{\"played\":1}"), 1);
+	if (!run("command -v $D >/dev/null", "tshark", out, sizeof(out))) {
+		assert_int_equal(run("HOME=/tmp tshark -n -r $D/packets/000001.pcapng -T fields "
+				     "-e frame.packet_flags_direction 2>/dev/null | tr '\\n' ' '",
+				     w->dir, out, sizeof(out)),
+				 0);
+		print_message("# directions: %s\n", out);
+		assert_non_null(strstr(out, "0x00000002 0x00000002 0x00000001"));
+	}
+	end_ring(&g);
+}
+
+/* Names and numbers of rules, and who played, are checked as everything else. */
+static void test_lying_rules(void **state)
+{
+	struct world *w = *state;
+	struct gateway g[6];
+	struct ring_rule far = { .rule = POOL_RULES, .name = "x" }, none = { .rule = 1 }, open = { .rule = 1 };
+	struct ring_frame f = { .dir = FRAME_OUT, .rule = POOL_RULES };
+	struct ring_flow player = { .family = 4, .rule = RULE_NONE, .player = PORTS_MAX },
+			 rule = { .family = 4, .rule = POOL_RULES, .player = RING_NO_PORT };
+	memset(open.name, 'x', sizeof(open.name));
+	assert_int_equal(configure(w, 1 << 20, 0), 0);
+	for (uint16_t i = 0; i < 6; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "pot%u", i);
+		assert_int_equal(add_ring(w, &g[i], i, name, 1 << 16), 0);
+	}
+	put(&g[0], RING_RULE, &far, sizeof(far));
+	put(&g[1], RING_RULE, &none, sizeof(none));
+	put(&g[2], RING_RULE, &open, sizeof(open));
+	put(&g[3], RING_FRAME, &f, sizeof(f));
+	put(&g[4], RING_FLOW, &player, sizeof(player));
+	put(&g[5], RING_FLOW, &rule, sizeof(rule));
+	quit(w, 0);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(ring_stopped(&g[i].w), -EBADMSG);
+		end_ring(&g[i]);
+	}
+	assert_int_equal(events(w, "evidence", "skep.evidence.tampered"), 6);
+}
+
 static void test_handler_source(void **state)
 {
 	struct world *w = *state;
@@ -690,6 +776,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_writer_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tampered_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lying_frame, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_made_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lying_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_handler_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_super_gone, setup, teardown),
