@@ -10,6 +10,7 @@
 /* Conversations that have these in common are one line of the summary. */
 struct group {
 	char honeypot[NAME_CAP], direction[12], proto[12], port[8], verdict[12], reason[24];
+	char player[NAME_CAP], rule[RULE_NAME_CAP];
 	uint64_t flows, packets, bytes, stopped;
 };
 
@@ -58,6 +59,8 @@ static void add_flow(struct summary *s, json_t *v)
 	snprintf(key.proto, sizeof(key.proto), "%s", eve_str(v, "proto", NULL));
 	snprintf(key.verdict, sizeof(key.verdict), "%s", eve_str(v, "skep", "verdict"));
 	snprintf(key.reason, sizeof(key.reason), "%s", eve_str(v, "skep", "reason"));
+	snprintf(key.player, sizeof(key.player), "%s", eve_str(v, "skep", "player"));
+	snprintf(key.rule, sizeof(key.rule), "%s", eve_str(v, "skep", "rule"));
 	if (json_object_get(v, "dest_port"))
 		snprintf(key.port, sizeof(key.port), "%u", (unsigned)eve_num(v, "dest_port", NULL) & 0xffff);
 	/* A scan would give a line for each of its ports. */
@@ -65,7 +68,8 @@ static void add_flow(struct summary *s, json_t *v)
 	for (unsigned i = 0; i < s->n; i++)
 		many += !strcmp(s->groups[i].honeypot, key.honeypot) &&
 			!strcmp(s->groups[i].direction, key.direction) && !strcmp(s->groups[i].proto, key.proto) &&
-			!strcmp(s->groups[i].verdict, key.verdict) && !strcmp(s->groups[i].reason, key.reason);
+			!strcmp(s->groups[i].verdict, key.verdict) && !strcmp(s->groups[i].reason, key.reason) &&
+			!strcmp(s->groups[i].rule, key.rule);
 	enum { PORTS_SHOWN = 12 };
 	if (many >= PORTS_SHOWN && key.port[0]) {
 		bool known = false;
@@ -165,7 +169,7 @@ static void on_stats(void *arg, json_t *v)
 static int by_verdict(const void *a, const void *b)
 {
 	const struct group *x = a, *y = b;
-	int c = strcmp(y->verdict, x->verdict); /* forward before drop */
+	int c = verdict_by_name(x->verdict) - verdict_by_name(y->verdict); /* forward first, drop last */
 	if (!c)
 		c = strcmp(x->honeypot, y->honeypot);
 	if (!c)
@@ -212,12 +216,12 @@ static int print_groups(const struct cmd *c, struct summary *s)
 	table_init(&t, heads);
 	for (unsigned i = 0; i < s->n; i++) {
 		const struct group *g = &s->groups[i];
-		table_add(&t, "%s", g->verdict);
+		table_add(&t, "%s%s%s", g->verdict, g->player[0] ? ":" : "", g->player);
 		table_add(&t, "%s", g->honeypot[0] ? g->honeypot : "-");
 		table_add(&t, "%s", g->direction);
 		table_add(&t, "%s", g->proto);
 		table_add(&t, "%s", g->port[0] ? g->port : "-");
-		table_add(&t, "%s", g->reason);
+		table_add(&t, "%s%s%s", g->reason, g->rule[0] ? ":" : "", g->rule);
 		table_add(&t, "%llu", (unsigned long long)g->flows);
 		table_add(&t, "%llu", (unsigned long long)g->packets);
 		table_add(&t, "%s", cmd_size_text(size, g->bytes));
@@ -245,6 +249,10 @@ static int print_json(const struct cmd *c, struct summary *s)
 		json_object_set_new(o, "dest_port", cmd_string(g->port));
 		json_object_set_new(o, "verdict", cmd_string(g->verdict));
 		json_object_set_new(o, "reason", cmd_string(g->reason));
+		if (g->player[0])
+			json_object_set_new(o, "player", cmd_string(g->player));
+		if (g->rule[0])
+			json_object_set_new(o, "rule", cmd_string(g->rule));
 		json_object_set_new(o, "flows", json_integer((json_int_t)g->flows));
 		json_object_set_new(o, "packets", json_integer((json_int_t)g->packets));
 		json_object_set_new(o, "bytes", json_integer((json_int_t)g->bytes));

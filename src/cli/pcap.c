@@ -35,7 +35,7 @@ static bool wanted(const struct pcap *p, const struct pcap_packet *k, const char
 
 static void write_json(const struct pcap *p, const struct pcap_packet *k, const char *port, const char *what)
 {
-	static const char *const keys[] = { "verdict", "reason", "flow", "out", "seq" };
+	static const char *const keys[] = { "verdict", "reason", "flow", "rule", "out", "seq" };
 	char text[PCAP_NAME], t[CMD_TIME_TEXT];
 	json_t *o = json_object();
 	json_object_set_new(o, "timestamp", cmd_string(cmd_time_text(t, k->time, 6)));
@@ -57,8 +57,8 @@ static void write_json(const struct pcap *p, const struct pcap_packet *k, const 
 static void write_row(struct pcap *p, const struct pcap_packet *k, const char *port, const char *what)
 {
 	static const char *const heads[] = { "TIME", "PORT", "DIR", "VERDICT", "REASON", "TO", "FRAME", NULL };
-	static const int widths[] = { 27, 12, 3, 7, 14, 12 };
-	char verdict[PCAP_NAME], reason[PCAP_NAME], to[PCAP_NAME], t[CMD_TIME_TEXT];
+	static const int widths[] = { 27, 12, 3, 8, 14, 12 };
+	char verdict[PCAP_NAME], reason[PCAP_NAME], rule[PCAP_NAME], to[PCAP_NAME], t[CMD_TIME_TEXT];
 	if (!p->shown) {
 		for (const char *const *h = heads; *h; h++)
 			evidence_cell(&p->row, "%s", *h);
@@ -73,7 +73,10 @@ static void write_row(struct pcap *p, const struct pcap_packet *k, const char *p
 	evidence_cell(&p->row, "%s", port);
 	evidence_cell(&p->row, "%s", k->dir == 1 ? "in" : k->dir == 2 ? "out" : "?");
 	evidence_cell(&p->row, "%s", verdict);
-	evidence_cell(&p->row, "%s", reason);
+	if (pcap_field(k->comment, "rule", rule, sizeof(rule)))
+		evidence_cell(&p->row, "%s:%s", reason, rule);
+	else
+		evidence_cell(&p->row, "%s", reason);
 	evidence_cell(&p->row, "%s", to);
 	evidence_cell(&p->row, "%s", what);
 	evidence_row_print(&p->row, p->out);

@@ -85,17 +85,27 @@ static void end_text(char *out, size_t cap, json_t *v, const char *ip, const cha
 		snprintf(out, cap, "%s", eve_str(v, ip, NULL));
 }
 
+/* "forward", or with who played the destination "reflect:db"; "outbound", or with
+ * the rule's name "rule:worms". */
+static void with_name(char *out, size_t cap, json_t *v, const char *key, const char *name)
+{
+	const char *what = eve_str(v, "skep", key), *more = eve_str(v, "skep", name);
+	snprintf(out, cap, "%s%s%s", what, more[0] ? ":" : "", more);
+}
+
 static void flow_cells(struct evidence_row *row, json_t *v)
 {
-	char src[80], dst[80], a[CMD_SIZE_TEXT], b[CMD_SIZE_TEXT];
+	char src[80], dst[80], verdict[64], reason[96], a[CMD_SIZE_TEXT], b[CMD_SIZE_TEXT];
 	end_text(src, sizeof(src), v, "src_ip", "src_port");
 	end_text(dst, sizeof(dst), v, "dest_ip", "dest_port");
 	evidence_cell(row, "%s", eve_str(v, "skep", "honeypot"));
 	evidence_cell(row, "%s", eve_str(v, "proto", NULL));
 	evidence_cell(row, "%s", src);
 	evidence_cell(row, "%s", dst);
-	evidence_cell(row, "%s", eve_str(v, "skep", "verdict"));
-	evidence_cell(row, "%s", eve_str(v, "skep", "reason"));
+	with_name(verdict, sizeof(verdict), v, "verdict", "player");
+	with_name(reason, sizeof(reason), v, "reason", "rule");
+	evidence_cell(row, "%s", verdict);
+	evidence_cell(row, "%s", reason);
 	evidence_cell(row, "%s", eve_str(v, "flow", "state"));
 	evidence_cell(row, "%llu/%llu", (unsigned long long)eve_num(v, "flow", "pkts_toserver"),
 		      (unsigned long long)eve_num(v, "flow", "pkts_toclient"));
@@ -126,7 +136,7 @@ static void stats_text(char *out, size_t cap, json_t *v)
 
 static void event_cells(struct evidence_row *row, json_t *v, const char *type)
 {
-	char src[80], dst[80], text[400] = "";
+	char src[80], dst[80], verdict[64], reason[96], text[400] = "";
 	const char *id = eve_str(v, type, "eventid");
 	bool flow = !strcmp(type, "flow");
 	evidence_cell(row, "%s", type);
@@ -137,7 +147,9 @@ static void event_cells(struct evidence_row *row, json_t *v, const char *type)
 		snprintf(text, sizeof(text), "%s %s > %s, %llu/%llu packets", eve_str(v, "proto", NULL), src, dst,
 			 (unsigned long long)eve_num(v, "flow", "pkts_toserver"),
 			 (unsigned long long)eve_num(v, "flow", "pkts_toclient"));
-		evidence_cell(row, "%s %s", eve_str(v, "skep", "verdict"), eve_str(v, "skep", "reason"));
+		with_name(verdict, sizeof(verdict), v, "verdict", "player");
+		with_name(reason, sizeof(reason), v, "reason", "rule");
+		evidence_cell(row, "%s %s", verdict, reason);
 	} else {
 		if (!strcmp(type, "stats"))
 			stats_text(text, sizeof(text), v);

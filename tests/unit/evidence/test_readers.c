@@ -207,7 +207,7 @@ static void test_pcap_text(void **state)
 	assert_int_equal(lines("TCP 192.0.2.10:1025 > 198.51.100.7:23 [S] 54"), 4);
 	/* The last file may just be written: only what has a successor is cut. */
 	assert_int_equal(lines("cut frame"), 0);
-	assert_int_equal(lines("2026-01-01T00:00:01.000000Z  web           in   drop     limit-tcp       -"), 1);
+	assert_int_equal(lines("2026-01-01T00:00:01.000000Z  web           in   drop      limit-tcp       -"), 1);
 	assert_int_equal(run("$S pcap --dir $D --verdict drop 2>/dev/null"), 0);
 	assert_int_equal(lines("TCP "), 2);
 	assert_int_equal(run("$S pcap --dir $D --reason lateral 2>/dev/null"), 0);
@@ -282,6 +282,47 @@ static void test_events(void **state)
 	assert_int_equal(run("$S events --dir $D --json -n 2 2>/dev/null"), 0);
 	assert_int_equal(lines("{\"timestamp\""), 2);
 	assert_int_equal(lines("\"event_type\":\"stats\""), 1);
+}
+
+/* Who played, and which rule decided. */
+static void test_flows_played(void **state)
+{
+	(void)state;
+	char b[4096];
+	struct json j;
+	struct ring_flow f = { .id = 10,
+			       .start = T0,
+			       .last = T0,
+			       .src_slot = 0,
+			       .dst_slot = RING_NO_PORT,
+			       .src_port = 1025,
+			       .dst_port = 25,
+			       .family = 4,
+			       .proto = 6,
+			       .verdict = VERDICT_REFLECT,
+			       .reason = REASON_RULE,
+			       .rule = 4,
+			       .player = 1,
+			       .player_sport = 1025,
+			       .player_dport = 25,
+			       .src = { 192, 0, 2, 10 },
+			       .dst = { 198, 51, 100, 7 } };
+	json_init(&j, b, sizeof(b));
+	eve_flow(&eve, &j, &f, "spam", T0);
+	make("events/000003.json", b, j.n, O_TRUNC);
+	assert_int_equal(run("$S flows --dir $D --verdict reflect 2>/dev/null"), 0);
+	assert_int_equal(lines("reflect:db"), 1);
+	assert_int_equal(lines("rule:spam"), 1);
+	assert_int_equal(lines("2026-"), 1);
+	assert_int_equal(
+	    run("$S flows --dir $D --summary 2>/dev/null | tr -s ' ' | grep -n 'web outbound\\|db outbound'"), 0);
+	assert_int_equal(lines("reflect:db web outbound TCP 25 rule:spam 1"), 1);
+	/* by strictness: forward, reflect, drop */
+	assert_true(strstr(text, "forward web") < strstr(text, "reflect:db"));
+	assert_true(strstr(text, "reflect:db") < strstr(text, "drop db"));
+	assert_int_equal(run("$S flows --dir $D --summary --json 2>/dev/null"), 0);
+	assert_non_null(strstr(text, "\"player\""));
+	assert_int_equal(run("rm $D/events/000003.json"), 0);
 }
 
 static void test_flows(void **state)
@@ -372,6 +413,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pcap_merge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pcap_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flows_played, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_follow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_closed_pipe, setup, teardown),
