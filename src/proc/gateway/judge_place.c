@@ -173,7 +173,9 @@ static void mend(struct judge *j, const struct frame *f, struct slice *bytes)
 	if (!f->has_l4 || f->fragment || (!tcp && f->t.proto != PROTO_UDP) || f->l4.n < at + 2)
 		return;
 	uint16_t have = (uint16_t)(f->l4.p[at] << 8 | f->l4.p[at + 1]);
-	if (have != checksum_fold(checksum_pseudo(&f->t, (uint32_t)f->l4.n)))
+	uint32_t pseudo = checksum_pseudo(&f->t, (uint32_t)f->l4.n);
+	/* One of many is right and looks like it. */
+	if (have != checksum_fold(pseudo) || checksum_fold(checksum_add(pseudo, f->l4.p, f->l4.n)) == 0xffff)
 		return;
 	/* Half of the sum stands in the field already. */
 	uint16_t sum = (uint16_t)~checksum_fold(checksum_add(0, f->l4.p, f->l4.n));
