@@ -7,7 +7,7 @@
 
 #include <sodium.h>
 
-enum { IP4_HEAD = 20, IP6_HEAD = 40, TCP_HEAD = 20, ICMP_HEAD = 8 };
+enum { IP4_HEAD = 20, IP6_HEAD = 40, TCP_HEAD = 20, TCP_STAMPS = 12, ICMP_HEAD = 8 };
 enum { ERROR4_MAX = 576 /* RFC 1812 4.3.2.3, and Linux */, ERROR6_MAX = 1280 /* RFC 4443 2.4 c */ };
 enum { TTL_FIRST = 64, HOPS_MIN = 6, HOPS_SPREAD = 12 };
 
@@ -105,15 +105,21 @@ bool answer_tcp(struct gateway *g, struct frame *f, const struct answer_tcp *a)
 	if (f->t.proto != PROTO_TCP || !f->has_l4 || f->frag_off || !unicast(f))
 		return false;
 	uint8_t *p = g->answer + ETH_HEAD + (f->t.family == 4 ? IP4_HEAD : IP6_HEAD);
-	memset(p, 0, TCP_HEAD);
+	size_t head = TCP_HEAD + (a->stamped ? TCP_STAMPS : 0);
+	memset(p, 0, head);
 	be16(p, f->t.dport);
 	be16(p + 2, f->t.sport);
 	be32(p + 4, a->seq);
 	be32(p + 8, a->ack);
-	p[12] = TCP_HEAD / 4 << 4;
+	p[12] = (uint8_t)(head / 4 << 4);
 	p[13] = a->flags;
 	be16(p + 14, a->window);
-	finish(g, f, PROTO_TCP, TCP_HEAD, 16, true);
+	if (a->stamped) {
+		be32(p + TCP_HEAD, 0x0101080a);
+		be32(p + TCP_HEAD + 4, a->stamp);
+		be32(p + TCP_HEAD + 8, a->echo);
+	}
+	finish(g, f, PROTO_TCP, head, 16, true);
 	return true;
 }
 

@@ -26,9 +26,11 @@ struct answer_tcp {
 	uint32_t seq, ack;
 	uint8_t flags;
 	uint16_t window;
+	bool stamped; /* RFC 7323: with these */
+	uint32_t stamp, echo;
 };
 
-/* f->answer: a TCP segment without options and data. false: f is no TCP
+/* f->answer: a TCP segment without data. false: f is no TCP
  * segment over unicast that could be answered. */
 bool answer_tcp(struct gateway *g, struct frame *f, const struct answer_tcp *a);
 /* f->answer of a frame that is refused: RST as of a closed port (RFC 9293

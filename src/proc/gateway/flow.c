@@ -5,6 +5,7 @@
 #include "proc/gateway/decode.h"
 #include "proc/gateway/arena.h"
 #include "proc/gateway/gateway.h"
+#include "proc/gateway/hold.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -454,7 +455,7 @@ void flow_expire(struct gateway *g, uint64_t now, unsigned most)
 			uint8_t end = fl->state == FLOW_CLOSED ? FLOW_END_CLOSED : FLOW_END_TIMEOUT;
 			/* No room for the record: to the end of the queue, so that one
 			 * honeypot's full ring does not keep the others waiting. */
-			if (now - fl->last < timeouts[l] || !flow_end(g, fl, end, false)) {
+			if (now - hold_idle(g, fl) < timeouts[l] || !flow_end(g, fl, end, false)) {
 				list_take(t, fl);
 				list_put(t, fl, l, now);
 			}

@@ -100,7 +100,7 @@ static bool reaches(const struct gateway *g, const struct frame *f, const struct
 	if (!port_is_honeypot(p))
 		return false;
 	const struct policy *pol = policy_of(&g->policies, p->conf.port);
-	if (!pol || gateway_is_frozen(g, p))
+	if (!pol || gateway_is_frozen(g, p) || p->history->held)
 		return false;
 	if (f->reason == REASON_RESOLUTION)
 		return true;
@@ -121,6 +121,12 @@ void forward_late(struct gateway *g, struct frame *f)
 	}
 }
 
+static void answer(struct gateway *g, const struct frame *f)
+{
+	if (f->answer.n && recorded(g, f->in, f, f->answer))
+		put_out(f->in, f, f->answer);
+}
+
 void forward(struct gateway *g, struct frame *f)
 {
 	struct gw_port_stats *s = &f->in->stats;
@@ -134,10 +140,10 @@ void forward(struct gateway *g, struct frame *f)
 	/* One that is played goes only where, and as, the copy says. */
 	if (stops || f->reason == REASON_NONE || (!passes(f) && !f->changed.n)) {
 		s->dropped++;
-		if (f->answer.n && recorded(g, f->in, f, f->answer))
-			put_out(f->in, f, f->answer);
+		answer(g, f);
 		return;
 	}
+	answer(g, f);
 	s->forwarded++;
 	if (port_is_honeypot(f->in))
 		play_learn(f);

@@ -13,6 +13,7 @@
 #include "proc/gateway/engine.h"
 #include "proc/gateway/forward.h"
 #include "proc/gateway/guard.h"
+#include "proc/gateway/hold.h"
 #include "proc/gateway/tcp.h"
 
 #include <errno.h>
@@ -226,6 +227,7 @@ void gateway_tick(struct gateway *g, uint64_t now)
 	if (now < g->latest)
 		now = g->latest;
 #endif
+	hold_tick(g, now);
 	flow_expire(g, now, 4096);
 	struct frag *late;
 	struct frame f;
@@ -426,6 +428,7 @@ int gateway_port_add(struct gateway *g, const struct gw_port *conf, const struct
 		take_history(g, p);
 	}
 	p->used = true;
+	hold_forget(g, p);
 	index_rebuild(g);
 	return 0;
 }
@@ -449,6 +452,7 @@ int gateway_port_del(struct gateway *g, uint16_t port, struct err *e)
 		close(p->fd);
 	if (p->wakefd >= 0)
 		close(p->wakefd);
+	hold_forget(g, p);
 	p->used = false;
 	index_rebuild(g);
 	return 0;

@@ -69,6 +69,7 @@ struct packet_ring {
 struct history {
 	char name[NAME_CAP]; /* empty = fresh */
 	bool frozen;         /* nothing passes from and to it: no new port thaws it */
+	uint64_t held_last;  /* when it was paused last, ns */
 	bool held;           /* its machine is paused: frames for it go to hold_judge (hold_set sets this) */
 	struct window outbound[LIMIT_CLASS_COUNT], lateral[LIMIT_CLASS_COUNT];
 	struct window asked, answered; /* ARP and ND */
@@ -94,7 +95,7 @@ struct port {
 	uint64_t lost_frames, lost_bytes; /* not yet told in a note */
 	uint8_t router[6];                /* MAC to which this honeypot sends what is not on its link */
 	bool knows_router;
-	uint32_t told_under;              /* policies.serial: rules whose names stand in the ring, under this policy */
+	uint32_t told_under; /* policies.serial: rules whose names stand in the ring, under this policy */
 	uint64_t told[POOL_RULES / 64];
 	uint32_t flows;
 	uint32_t own; /* of them: conversations that it began itself, and that leave it */

@@ -14,17 +14,6 @@
 enum { OPT_END = 0, OPT_NOP = 1, OPT_SCALE = 3, OPT_STAMPS = 8, OPT_FAST_OPEN = 34, OPT_EXPERIMENT = 254 };
 #define FAST_OPEN_MAGIC 0xf989 /* RFC 6994, in the experimental option */
 
-/* A segment, as it lies in the frame. */
-struct segment {
-	uint32_t seq, ack, end; /* end: with SYN and FIN */
-	uint32_t window;        /* as it says, unscaled */
-	uint16_t urgent;
-	uint8_t flags;
-	const uint8_t *data;
-	uint32_t n;
-	struct slice options;
-};
-
 int tcp_table_init(struct tcp_table *t, uint32_t flows, const uint8_t key[16], struct err *e)
 {
 	void *p = mmap(NULL, ((size_t)flows + 1) * sizeof(t->at[0]), PROT_READ | PROT_WRITE,
@@ -64,23 +53,22 @@ static uint32_t be32(const uint8_t *p)
 }
 
 /* decode has checked the lengths. */
-static struct segment segment_of(const struct frame *f)
+void tcp_segment_of(const struct frame *f, struct tcp_segment *s)
 {
 	const uint8_t *p = f->l4.p;
 	size_t head = (size_t)(p[12] >> 4) * 4;
-	struct segment s = { .seq = be32(p + 4),
-			     .ack = be32(p + 8),
-			     .window = (uint32_t)(p[14] << 8 | p[15]),
-			     .urgent = (uint16_t)(p[18] << 8 | p[19]),
-			     .flags = f->tcp_flags,
-			     .data = p + head,
-			     .n = (uint32_t)(f->l4.n - head),
-			     .options = { p + 20, head - 20 } };
-	s.end = s.seq + s.n + !!(s.flags & TCP_SYN) + !!(s.flags & TCP_FIN);
-	return s;
+	*s = (struct tcp_segment){ .seq = be32(p + 4),
+				   .ack = be32(p + 8),
+				   .window = (uint32_t)(p[14] << 8 | p[15]),
+				   .urgent = (uint16_t)(p[18] << 8 | p[19]),
+				   .flags = f->tcp_flags,
+				   .data = p + head,
+				   .n = (uint32_t)(f->l4.n - head),
+				   .options = { p + 20, head - 20 } };
+	s->end = s->seq + s->n + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
 }
 
-static bool option(const struct segment *s, uint8_t want, struct slice *out)
+static bool option(const struct tcp_segment *s, uint8_t want, struct slice *out)
 {
 	struct slice o = s->options;
 	uint8_t kind, len;
@@ -95,7 +83,7 @@ static bool option(const struct segment *s, uint8_t want, struct slice *out)
 	return false;
 }
 
-static bool is_fast_open(const struct segment *s)
+static bool is_fast_open(const struct tcp_segment *s)
 {
 	struct slice o;
 	uint16_t magic;
@@ -103,10 +91,10 @@ static bool is_fast_open(const struct segment *s)
 	       (option(s, OPT_EXPERIMENT, &o) && slice_be16(&o, &magic) && magic == FAST_OPEN_MAGIC);
 }
 
-/* Where stacks put it: alone, behind two NOPs. */
-static bool stamp_of(const struct segment *s, uint32_t *value)
+bool tcp_stamp_of(const struct tcp_segment *s, uint32_t *value)
 {
 	struct slice o;
+	/* Where stacks put it: alone, behind two NOPs. */
 	if (s->options.n >= 12 && be32(s->options.p) == 0x0101080a) {
 		*value = be32(s->options.p + 4);
 		return true;
@@ -116,7 +104,7 @@ static bool stamp_of(const struct segment *s, uint32_t *value)
 	return slice_be32(&o, value);
 }
 
-static bool flags_are_sane(const struct segment *s)
+static bool flags_are_sane(const struct tcp_segment *s)
 {
 	switch (s->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN | TCP_URG)) {
 	case TCP_SYN:
@@ -147,7 +135,7 @@ static uint32_t stream_id(const struct gateway *g, const struct tcp_track *t, un
 }
 
 /* A SYN without ACK. */
-static bool syn_fits(const struct tcp_track *t, const struct segment *s, unsigned dir)
+static bool syn_fits(const struct tcp_track *t, const struct tcp_segment *s, unsigned dir)
 {
 	const struct tcp_side *me = &t->side[dir];
 	if (dir)
@@ -157,7 +145,7 @@ static bool syn_fits(const struct tcp_track *t, const struct segment *s, unsigne
 	return t->phase == TCP_OPEN && !t->confirmed && s->seq == me->isn;
 }
 
-static bool answer_fits(const struct tcp_track *t, const struct segment *s, unsigned dir)
+static bool answer_fits(const struct tcp_track *t, const struct tcp_segment *s, unsigned dir)
 {
 	const struct tcp_side *asker = &t->side[0], *me = &t->side[1];
 	if (!dir || (t->phase != TCP_ASKED && t->phase != TCP_OPEN) || (s->n && !t->fast_open))
@@ -167,7 +155,7 @@ static bool answer_fits(const struct tcp_track *t, const struct segment *s, unsi
 	return t->phase == TCP_ASKED || s->seq == me->isn;
 }
 
-static bool reset_fits(const struct tcp_track *t, const struct segment *s, unsigned dir)
+static bool reset_fits(const struct tcp_track *t, const struct tcp_segment *s, unsigned dir)
 {
 	const struct tcp_side *me = &t->side[dir], *peer = &t->side[!dir];
 #ifdef MUTANT_TCP_RST_ANY
@@ -180,7 +168,7 @@ static bool reset_fits(const struct tcp_track *t, const struct segment *s, unsig
 	return s->seq == me->end || s->seq == me->acked;
 }
 
-static bool in_window(const struct tcp_track *t, const struct segment *s, unsigned dir)
+static bool in_window(const struct tcp_track *t, const struct tcp_segment *s, unsigned dir)
 {
 	const struct tcp_side *me = &t->side[dir], *peer = &t->side[!dir];
 	uint32_t acks = me->window > ACK_WINDOW_MIN ? me->window : ACK_WINDOW_MIN;
@@ -189,14 +177,14 @@ static bool in_window(const struct tcp_track *t, const struct segment *s, unsign
 	       !after(s->ack, peer->end) && !before(s->ack, peer->end - acks);
 }
 
-static bool fin_fits(const struct tcp_side *me, const struct segment *s)
+static bool fin_fits(const struct tcp_side *me, const struct tcp_segment *s)
 {
 	if (!me->has_fin)
 		return !(s->flags & TCP_FIN) || !before(s->end, me->end);
 	return !after(s->end, me->fin) && (!(s->flags & TCP_FIN) || s->end == me->fin);
 }
 
-static bool urgent_fits(const struct tcp_side *me, const struct segment *s)
+static bool urgent_fits(const struct tcp_side *me, const struct tcp_segment *s)
 {
 	uint32_t at = s->seq + s->urgent;
 	if (!(s->flags & TCP_URG) || !before(s->seq, me->end) || after(at, me->end))
@@ -205,14 +193,14 @@ static bool urgent_fits(const struct tcp_side *me, const struct segment *s)
 }
 
 /* The part of the data that the receiver may still take: where it begins. */
-static uint32_t fresh(const struct tcp_side *me, const struct segment *s)
+static uint32_t fresh(const struct tcp_side *me, const struct tcp_segment *s)
 {
 	uint32_t first = s->seq + !!(s->flags & TCP_SYN);
 	return before(first, me->acked) ? me->acked - first : 0;
 }
 
-static uint8_t data_fits(struct gateway *g, const struct tcp_track *t, const struct segment *s, const struct flow *fl,
-			 unsigned dir)
+static uint8_t data_fits(struct gateway *g, const struct tcp_track *t, const struct tcp_segment *s,
+			 const struct flow *fl, unsigned dir)
 {
 	const struct tcp_side *me = &t->side[dir];
 	uint32_t skip = fresh(me, s), first = s->seq + !!(s->flags & TCP_SYN) + skip;
@@ -228,7 +216,7 @@ static uint8_t data_fits(struct gateway *g, const struct tcp_track *t, const str
 	return REASON_NONE;
 }
 
-static uint8_t fits(struct gateway *g, const struct tcp_track *t, const struct segment *s, const struct flow *fl,
+static uint8_t fits(struct gateway *g, const struct tcp_track *t, const struct tcp_segment *s, const struct flow *fl,
 		    unsigned dir)
 {
 	const struct tcp_side *me = &t->side[dir];
@@ -297,7 +285,8 @@ void tcp_judge(struct gateway *g, struct frame *f)
 	if (f->t.proto != PROTO_TCP)
 		return;
 	static const struct tcp_track none;
-	struct segment s = segment_of(f);
+	struct tcp_segment s;
+	tcp_segment_of(f, &s);
 	const struct tcp_track *t = fl ? track_of(g, fl) : &none;
 	if (fl && t->flow != fl->id)
 		t = &none;
@@ -327,7 +316,7 @@ void tcp_judge(struct gateway *g, struct frame *f)
 		verdict_drop(f, reason);
 }
 
-static void scale_of(struct tcp_side *me, const struct segment *s)
+static void scale_of(struct tcp_side *me, const struct tcp_segment *s)
 {
 	struct slice o;
 	me->scales = option(s, OPT_SCALE, &o) && slice_u8(&o, &me->scale);
@@ -335,7 +324,7 @@ static void scale_of(struct tcp_side *me, const struct segment *s)
 		me->scale = 14; /* RFC 7323 section 2.3 */
 }
 
-static void begin(struct gateway *g, struct tcp_track *t, const struct segment *s, const struct flow *fl)
+static void begin(struct gateway *g, struct tcp_track *t, const struct tcp_segment *s, const struct flow *fl)
 {
 	tcp_forget(g, fl);
 	*t = (struct tcp_track){ .flow = fl->id, .phase = TCP_ASKED, .fast_open = is_fast_open(s) };
@@ -348,7 +337,7 @@ static void begin(struct gateway *g, struct tcp_track *t, const struct segment *
 	scale_of(me, s);
 }
 
-static void answered(struct tcp_track *t, const struct segment *s)
+static void answered(struct tcp_track *t, const struct tcp_segment *s)
 {
 	struct tcp_side *me = &t->side[1], *asker = &t->side[0];
 	t->phase = TCP_OPEN;
@@ -364,7 +353,7 @@ static void answered(struct tcp_track *t, const struct segment *s)
 	asker->limit = s->ack + s->window + !s->window;
 }
 
-static void went_on(struct gateway *g, struct tcp_track *t, const struct segment *s, unsigned dir)
+static void went_on(struct gateway *g, struct tcp_track *t, const struct tcp_segment *s, unsigned dir)
 {
 	struct tcp_side *me = &t->side[dir], *peer = &t->side[!dir];
 	uint32_t window = s->window << me->scale;
@@ -400,7 +389,8 @@ void tcp_account(struct gateway *g, const struct frame *f)
 	if (f->t.proto != PROTO_TCP)
 		return;
 	struct tcp_track *t = track_of(g, fl);
-	struct segment s = segment_of(f);
+	struct tcp_segment s;
+	tcp_segment_of(f, &s);
 	unsigned dir = f->dir;
 	bool asks = (s.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	if (t->flow != fl->id || (asks && t->phase == TCP_ASKED && s.seq != t->side[0].isn)) {
@@ -420,7 +410,7 @@ void tcp_account(struct gateway *g, const struct frame *f)
 	}
 	struct tcp_side *me = &t->side[dir];
 	uint32_t skip = fresh(me, &s), first = s.seq + !!(s.flags & TCP_SYN);
-	me->has_stamp |= stamp_of(&s, &me->stamp);
+	me->has_stamp |= tcp_stamp_of(&s, &me->stamp);
 	if (skip < s.n)
 		tcp_data_put(&g->tcp.data, &me->data, stream_id(g, t, dir), fl->owner, first + skip - me->isn,
 			     s.data + skip, s.n - skip);

@@ -73,6 +73,17 @@ struct tcp_track {
 	bool fast_open;
 };
 
+/* A segment, as it lies in the frame. */
+struct tcp_segment {
+	uint32_t seq, ack, end; /* end: with SYN and FIN */
+	uint32_t window;        /* as it says, unscaled */
+	uint16_t urgent;
+	uint8_t flags;
+	const uint8_t *data;
+	uint32_t n;
+	struct slice options;
+};
+
 struct tcp_table {
 	struct tcp_track *at; /* beside the flows */
 	uint32_t max;
@@ -88,6 +99,10 @@ void tcp_judge(struct gateway *g, struct frame *f);
 void tcp_account(struct gateway *g, const struct frame *f);
 /* The flow is over. */
 void tcp_forget(struct gateway *g, const struct flow *fl);
+/* f->has_l4, and proto is TCP. */
+void tcp_segment_of(const struct frame *f, struct tcp_segment *s);
+/* Its TSval; false: none. */
+bool tcp_stamp_of(const struct tcp_segment *s, uint32_t *value);
 /* Of a connection of which both sides have spoken; NULL. */
 const struct tcp_track *tcp_open(const struct gateway *g, const struct flow *fl);
 
