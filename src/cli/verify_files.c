@@ -305,7 +305,8 @@ static void on_entry(void *arg, const char *entry, bool regular)
 
 static void on_folder(void *arg, const char *entry, bool regular)
 {
-	static const char *const folders[] = { "packets", "events", "console", "config", "sessions", "journal" };
+	static const char *const folders[] = { "packets",  "events",   "console", "config",
+					       "sessions", "sinkhole", "journal" };
 	struct listing *l = arg;
 	/* Not evidence: the secret that a restart needs. Never looked at. */
 	if (!regular && !strcmp(entry, "key"))

@@ -113,6 +113,7 @@ static int take_frame(struct evidence *e, struct port *p, const struct ring_entr
 		p->counts.made_bytes += f.wirelen;
 	}
 	e->frames++;
+	sink_frame(e, p, &f, data);
 	return output_frame(e, p, h, &f, data.p);
 }
 

@@ -331,9 +331,21 @@ static int intro_message(struct source *s, const struct msg *m)
 	return output_intro(e, s->honeypot, &s->seq, x.n, body);
 }
 
-static int source_message(struct source *s, const struct msg *m)
+static int sink_message(struct source *s, struct msg *m)
 {
 	struct evidence *e = s->owner;
+	if (m->type != MSG_EV_SINK)
+		return -EPROTO;
+	if (!e->configured || e->stopped)
+		return 0;
+	return output_sink(e, s, slice_of(m->body, m->len), m->nfds ? m->fds[0] : -1);
+}
+
+static int source_message(struct source *s, struct msg *m)
+{
+	struct evidence *e = s->owner;
+	if (s->chan.peer == ROLE_SINKHOLE)
+		return sink_message(s, m);
 	if (s->chan.peer == ROLE_INTROSPECT)
 		return intro_message(s, m);
 	if (m->type == MSG_EV_VMM_EVENT) {
@@ -372,13 +384,11 @@ static bool source_read(struct source *s)
 		if (e->store.failed)
 			return false; /* housekeep says so */
 		if (r == -EPROTO) {
-			bool intro = s->chan.peer == ROLE_INTROSPECT;
-			log_warn("%s of %s broke the protocol: %s", intro ? "the introspect process" : "the handler",
-				 s->honeypot, err.text);
-			output_note(e, "skep.evidence.protocol", s->honeypot,
-				    intro ? "the machine's introspect process sent a broken record"
-					  : "the machine's handler sent a broken record",
-				    e->now);
+			const char *who = role_name(s->chan.peer);
+			char text[80];
+			log_warn("%s of %s broke the protocol: %s", who, s->honeypot, err.text);
+			snprintf(text, sizeof(text), "its %s process sent a broken record", who);
+			output_note(e, "skep.evidence.protocol", s->honeypot, text, e->now);
 		}
 		if (r < 0) {
 			source_close(s);
@@ -405,7 +415,7 @@ static int on_source_add(struct evidence *e, struct msg *m, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	enum role role = a->role ? (enum role)a->role : ROLE_VMM;
 	if (!MSG_TEXT(a->honeypot) || !file_name_ok(a->honeypot) || m->nfds != 1 ||
-	    (role != ROLE_VMM && role != ROLE_INTROSPECT)) {
+	    (role != ROLE_VMM && role != ROLE_INTROSPECT && role != ROLE_SINKHOLE)) {
 		free(s);
 		return err_set(err, -EPROTO, "broken source message");
 	}

@@ -99,6 +99,10 @@ struct evidence {
 	struct console *consoles;
 	struct sessions *sessions;
 	struct source *sources;
+	struct sink_talks *sink_talks; /* NULL until one is played */
+	struct stream *bodies;         /* what sinkholes keep; NULL until there is some */
+	uint64_t sink_hour;
+	unsigned sink_files; /* since then */
 	struct reply replies[REPLIES];
 	unsigned nreplies;
 	uint64_t frames, flows, events_written, started;
@@ -120,6 +124,10 @@ int output_console(struct evidence *e, const char *honeypot, const struct ev_con
 /* n records of an introspect process; *seq is that of its last one. -EPROTO: some
  * of it is broken; what stands before that is kept. */
 int output_intro(struct evidence *e, const char *honeypot, uint64_t *seq, uint32_t n, struct slice body);
+/* output_sink.c: remembers whose conversation a sinkhole plays; and one record of a
+ * sinkhole, with the memfd of what it keeps (-1: none). -EPROTO: it is broken. */
+void sink_frame(struct evidence *e, const struct port *p, const struct ring_frame *f, struct slice bytes);
+int output_sink(struct evidence *e, const struct source *s, struct slice body, int fd);
 /* Begins a line in e->scratch; output_event appends it to the event stream. */
 struct json output_json(struct evidence *e);
 int output_event(struct evidence *e, const struct json *j, uint64_t now);

@@ -24,7 +24,7 @@ const struct store_io store_real_io = {
 	.write = write, .fdatasync = fdatasync, .fstatvfs = fstatvfs, .clocks = real_clocks
 };
 
-const char *const store_folders[] = { "packets", "events", "console", "config", "sessions", NULL };
+const char *const store_folders[] = { "packets", "events", "console", "config", "sessions", "sinkhole", NULL };
 
 int store_fail(struct store *s, int code, const char *what, const char *name)
 {
