@@ -145,12 +145,14 @@ static int rules(const struct policy_test *t)
 	static const char *const heads[] = { "RULE", ">LINE", ">PACKETS", ">CONVERSATIONS", NULL };
 	const struct policy_pool *pool = &t->model[0]->pool;
 	struct table x;
-	bool any = false, never = false;
-	for (uint16_t i = 0; i < pool->nrules; i++)
+	bool any = false, never = false, fired = false;
+	for (uint16_t i = 0; i < pool->nrules; i++) {
 		any |= policy_rule_in_force(t, 0, i);
+		fired |= t->rules[0][i].packets != 0;
+	}
 	if (!any)
 		return CMD_OK;
-	heading(t, "Rules that decided:");
+	heading(t, fired ? "Rules that decided:" : "Rules: none decided anything");
 	table_init(&x, heads);
 	for (uint16_t i = 0; i < pool->nrules; i++) {
 		const struct judge_count *n = &t->rules[0][i];
@@ -163,7 +165,11 @@ static int rules(const struct policy_test *t)
 		table_add(&x, "%llu", ull(n->packets));
 		table_add(&x, "%llu", ull(n->bytes));
 	}
-	int r = table_print(&x, t->c);
+	int r = CMD_OK;
+	if (fired)
+		r = table_print(&x, t->c);
+	else
+		table_free(&x);
 	for (uint16_t i = 0; never && i < pool->nrules; i++) {
 		char safe[RULE_NAME_CAP * 4];
 		if (policy_rule_in_force(t, 0, i) && !t->rules[0][i].packets)

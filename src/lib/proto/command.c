@@ -302,8 +302,11 @@ const struct command command_table[] = {
 	      "/24 (IPv6 /64). Captures of skep itself say by their interfaces where a frame came in. A packet whose "
 	      "checksum its sender left to a network card gets the right one, unless --as-captured is given. Several "
 	      "captures are merged by time; they are read twice, so none can be a pipe.\n\n"
-	      "The inline engine is taken to let everything pass, and limits are taken without their jitter: what "
-	      "leaves really is never more than what is shown.\n\n"
+	      "The inline engine is taken to let everything pass, and limits are taken without their jitter: never "
+	      "more "
+	      "conversations leave than are shown, though it may be others. Two policies differ about a packet if "
+	      "their "
+	      "verdicts differ, and about a conversation also if other amounts of it leave.\n\n"
 	      "  skep policy test attack.pcap --policy careful --honeypot 192.0.2.10\n"
 	      "  skep policy test packets/*.pcapng --policy bees.yaml --against strict\n"
 	      "  skep policy test a.pcap -P bees.yaml -m 'port 25 or bytes > 1M'",
