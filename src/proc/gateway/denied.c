@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/gateway/denied.h"
 
+#include "proc/gateway/capture.h"
 #include "proc/gateway/gateway.h"
 
 #include <errno.h>
@@ -33,6 +34,8 @@ static void write_out(struct gateway *g, struct denied *d)
 	d->used = 0;
 	if (!p || ring_stopped(&p->ring) || ring_free(&p->ring) < p->ring.size / 2)
 		return;
+	uint16_t rule =
+	    d->serial == g->policies.now->serial && capture_rule(g, p, d->rule, d->last) ? d->rule : RULE_NONE;
 	struct ring_flow *r = ring_reserve(&p->ring, RING_FLOW, d->owner, d->last + g->wall, sizeof(*r));
 	if (!r)
 		return;
@@ -48,10 +51,10 @@ static void write_out(struct gateway *g, struct denied *d)
 				 .proto = d->t.proto,
 				 .state = FLOW_NEW,
 				 .end = FLOW_END_DENIED,
-				 .verdict = VERDICT_DROP,
+				 .verdict = d->verdict,
 				 .reason = d->reason,
 				 .tcp_flags_ts = d->flags,
-				 .rule = RULE_NONE,
+				 .rule = rule,
 				 .player = RING_NO_PORT };
 	memcpy(r->src, d->t.saddr, 16);
 	memcpy(r->dst, d->t.daddr, 16);
@@ -60,9 +63,9 @@ static void write_out(struct gateway *g, struct denied *d)
 
 static bool same(const struct denied *d, const struct frame *f, uint16_t owner)
 {
-	return d->used && d->reason == f->reason && d->owner == owner && d->t.family == f->t.family &&
-	       d->t.proto == f->t.proto && d->icmp_type == f->icmp_type && d->t.dport == f->t.dport &&
-	       !memcmp(d->t.saddr, f->t.saddr, 16) && !memcmp(d->t.daddr, f->t.daddr, 16);
+	return d->used && d->reason == f->reason && d->rule == f->rule && d->owner == owner &&
+	       d->t.family == f->t.family && d->t.proto == f->t.proto && d->icmp_type == f->icmp_type &&
+	       d->t.dport == f->t.dport && !memcmp(d->t.saddr, f->t.saddr, 16) && !memcmp(d->t.daddr, f->t.daddr, 16);
 }
 
 static uint32_t set_of(const struct frame *f)
@@ -101,7 +104,10 @@ void denied_count(struct gateway *g, const struct frame *f)
 				      .src_slot = f->in->conf.port,
 				      .dst_slot = f->out ? f->out->conf.port : RING_NO_PORT,
 				      .used = 1,
+				      .verdict = f->verdict,
 				      .reason = f->reason,
+				      .rule = f->rule,
+				      .serial = g->policies.now->serial,
 				      .icmp = f->icmp_kind != ICMP_KIND_NONE,
 				      .icmp_type = f->icmp_type,
 				      .icmp_code = f->icmp_code,

@@ -8,7 +8,7 @@
 /*
  * What was stopped at its first frame never becomes a flow, but an operator
  * wants to see it next to those that did: equal attempts (same port, addresses,
- * protocol, destination port and reason) are counted here and written as one
+ * protocol, destination port, reason and rule) are counted here and written as one
  * flow record when they have rested, or when another attempt needs the place.
  * The table is fixed; frames come first: while a ring is more than half full
  * these records are left out (the frames themselves are all there).
@@ -21,8 +21,10 @@ struct gateway;
 struct denied {
 	struct tuple t;
 	uint16_t owner, src_slot, dst_slot;
-	uint8_t used, reason, flags;
+	uint8_t used, verdict, reason, flags;
 	uint8_t icmp, icmp_type, icmp_code;
+	uint16_t rule; /* under the policy of that serial number */
+	uint32_t serial;
 	uint32_t attempts;
 	uint64_t start, last;
 };

@@ -635,6 +635,13 @@ static void reset_tcp(void **state)
 	FROM_POT(OUT, .proto = 6, .sport = 4003, .dport = 80, .flags = TCP_RST, .seq = 5);
 	assert_int_equal(w->made, 0);
 	assert_int_equal(w->to[WORLD_UPLINK], 0);
+	/* and it is told, with the rule */
+	world_pass(w, 40 * SEC);
+	const struct ring_flow *f = world_flow(w, FLOW_END_DENIED);
+	assert_non_null(f);
+	assert_int_equal(f->verdict, VERDICT_RESET);
+	assert_int_equal(f->rule, 0);
+	assert_string_equal(w->rules[0][0], "no");
 }
 
 static void reset_udp(void **state)

@@ -274,6 +274,32 @@ static unsigned flow_records(unsigned end)
 	return n;
 }
 
+/* Its own timer sends what waits; in the real second no more than the bandwidth. */
+static void bandwidth(void **state)
+{
+	(void)state;
+	struct gw_policy_entry e = { .port = 0, .policy = { .bandwidth = 10000 } };
+	e.policy.outbound[LIMIT_CLASS_UDP] = (struct limit){ LIMIT_UNLIMITED, 0 };
+	assert_int_equal(gwproc_policy(&gw, &e, 1), 0);
+	for (uint8_t i = 0; i < 12; i++) {
+		uint8_t data[1000] = { i };
+		send_craft(pot,
+			   &(struct craft){ OUT, .proto = 17, .sport = 1, .dport = 9, .payload = 1000, .data = data });
+	}
+	uint64_t first = 0, at[12];
+	for (uint8_t i = 0; i < 12; i++) {
+		assert_true(receive(up, 3000) > 0);
+		at[i] = ev_monotonic();
+		assert_int_equal(back[42], i);
+		first = first ? first : at[i];
+	}
+	assert_true(at[8] - first < SEC / 2);
+	/* ours of arrival is later than theirs of departure, by as much as the
+	 * machine is busy: only a bound from below, and generous above */
+	assert_true(at[9] - first > SEC * 9 / 10);
+	assert_true(at[11] - first < 3 * SEC);
+}
+
 static void quit_ends_the_flows(void **state)
 {
 	(void)state;
@@ -307,6 +333,7 @@ int main(int argc, char **argv)
 		T(hang_up),         T(one_that_does_not_read),
 		T(bad_commands),    T(quit_ends_the_flows),
 		T(ends_with_super), T(frozen),
+		T(bandwidth),
 	};
 	if (argc != 2)
 		return 2;
