@@ -159,8 +159,9 @@ static json_t *worst(const struct model *m, const struct policy *p, unsigned hon
 {
 	struct policy_worst w;
 	policy_worst(m, p, honeypot, seconds, &w);
-	return json_pack("{so so so so so}", "outbound", numbers(w.out), "lateral", numbers(w.lateral), "addresses",
-			 number(w.addresses), "bytes", number(w.bytes), "packets", number(w.packets));
+	return json_pack("{sb so so so so so}", "allow_list", w.allow_list, "outbound", numbers(w.out), "lateral",
+			 numbers(w.lateral), "addresses", number(w.addresses), "bytes", number(w.bytes), "packets",
+			 number(w.packets));
 }
 
 static json_t *policy_json(const struct model *m, const struct policy *p, unsigned honeypot, const char *name)

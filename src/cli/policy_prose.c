@@ -215,6 +215,8 @@ static void worst(FILE *out, const struct model *m, const struct policy *p, unsi
 		fprintf(out, "%sat worst in any %s: ", in, policy_period(text, windows[w]));
 		numbers(out, "outwards", x.out);
 		numbers(out, "between honeypots", x.lateral);
+		if (x.allow_list)
+			fputs("with the allow list ANY NUMBER; ", out);
 		if (x.bytes == POLICY_ANY)
 			fputs("ANY NUMBER of bytes sent\n", out);
 		else

@@ -17,7 +17,8 @@
 struct policy_worst {
 	uint64_t out[LIMIT_CLASS_COUNT];     /* conversations that the honeypot begins with the uplink */
 	uint64_t lateral[LIMIT_CLASS_COUNT]; /* with other honeypots */
-	uint64_t addresses;                  /* different ones that it begins them with */
+	bool allow_list;                     /* besides, any number with the destinations of the allow list */
+	uint64_t addresses;                  /* different ones that it begins them with; without the allow list */
 	uint64_t bytes, packets;             /* that it sends, in replies too */
 };
 

@@ -115,11 +115,11 @@ static uint64_t of_rule(const struct model *m, const struct rule *r, unsigned ho
 }
 
 static uint64_t of_class(const struct model *m, const struct policy *p, unsigned honeypot, uint32_t seconds,
-			 unsigned class, bool lateral)
+			 unsigned class, bool lateral, bool *allow_list)
 {
 	const struct policy_pool *pool = &m->pool;
 	const struct limit *limit = lateral ? &p->lateral[class] : &p->outbound[class];
-	uint64_t destinations = narrowed(&p->fan_out, seconds), n = 0, free = 0;
+	uint64_t destinations = narrowed(&p->fan_out, seconds), n = 0;
 	/* Destinations that the fan-out does not bound are bounded by nothing. */
 	uint64_t narrow = times(destinations, narrowed(&p->per_destination[class], seconds));
 	if (p->roach_motel)
@@ -129,25 +129,27 @@ static uint64_t of_class(const struct model *m, const struct policy *p, unsigned
 		if (!(r->directions & (lateral ? RULE_LATERAL : RULE_OUT)) || !policy_rule_about(m, r, honeypot) ||
 		    !may_be_of(r, class) || r->state == RULE_STATE_ESTABLISHED)
 			continue;
+#ifndef MUTANT_EXPLAIN_TOO_LOW
 		n = plus(n, of_rule(m, r, honeypot, seconds, destinations));
+#endif
 		if (is_all_of(r, class, honeypot))
 			return least(n, narrow);
 	}
-	if (p->allow.n)
-		free = POLICY_ANY;
-	return plus(least(plus(n, of_limit(limit, seconds)), narrow), free);
+	*allow_list |= p->allow.n != 0;
+	return least(plus(n, of_limit(limit, seconds)), narrow);
 }
 
 void policy_worst(const struct model *m, const struct policy *p, unsigned honeypot, uint32_t seconds,
 		  struct policy_worst *w)
 {
 	uint64_t all = 0, bandwidth = p->bandwidth ? times(p->bandwidth, seconds) : POLICY_ANY;
+	w->allow_list = false;
 	for (unsigned c = 0; c < LIMIT_CLASS_COUNT; c++) {
-		w->out[c] = of_class(m, p, honeypot, seconds, c, false);
-		w->lateral[c] = of_class(m, p, honeypot, seconds, c, true);
+		w->out[c] = of_class(m, p, honeypot, seconds, c, false, &w->allow_list);
+		w->lateral[c] = of_class(m, p, honeypot, seconds, c, true, &w->allow_list);
 		all = plus(all, plus(w->out[c], w->lateral[c]));
 	}
-	w->addresses = p->allow.n && !p->roach_motel ? POLICY_ANY : least(narrowed(&p->fan_out, seconds), all);
+	w->addresses = least(narrowed(&p->fan_out, seconds), all);
 	w->bytes = p->honeypot.bytes ? in_window(p->honeypot.bytes, p->honeypot.seconds, seconds) : POLICY_ANY;
 	w->bytes = least(w->bytes, bandwidth);
 	w->packets = p->honeypot.packets ? in_window(p->honeypot.packets, p->honeypot.seconds, seconds) : POLICY_ANY;

@@ -27,6 +27,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(d.items[i].at.line >= 1 && d.items[i].at.col >= 1);
 		must(*d.items[i].text && memchr(d.items[i].text, 0, sizeof(d.items[i].text)));
 	}
+	/* The same bytes as a policy by itself, and as one for a honeynet. */
+	static struct model policy;
+	static struct diag d2;
+	int p2 = model_parse_policy((const char *)data, size, &policy, &d2);
+	must((p2 == 0) == (d2.n == 0));
+	must(p2 < 0 || model_check_policy(&policy, NULL) == 0);
+	must(p2 < 0 || !policy.nhoneypots);
 	if (r < 0)
 		return 0;
 	must(model_check(&m, NULL) == 0);

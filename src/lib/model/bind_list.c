@@ -80,11 +80,16 @@ static struct span block(struct binder *b, unsigned base)
 	struct bind_lists *l = &b->lists;
 	struct policy_pool *pool = &b->m->pool;
 	uint32_t begin = pool->nrules, inherited;
+#ifdef MUTANT_MODEL_RULE_ORDER
+	lay_base(b, base);
+#endif
 	for (unsigned i = 0; i < l->njobs; i++)
 		if (l->jobs[i].owner == OWNER_HONEYPOT && l->jobs[i].base == base)
 			lay(b, &l->jobs[i]);
 	inherited = pool->nrules;
+#ifndef MUTANT_MODEL_RULE_ORDER
 	lay_base(b, base);
+#endif
 	uint32_t at = begin;
 	for (unsigned i = 0; i < l->njobs; i++) {
 		struct list_job *j = &l->jobs[i];

@@ -200,6 +200,9 @@ void bind_rule(struct binder *b, struct list_job *job, const struct node *n)
 	*r = fresh;
 	r->line = b->preset ? 0 : n->at.line;
 	snprintf(r->name, sizeof(r->name), "%s-%u", b->preset ? "preset" : "line", n->at.line);
+	for (uint32_t i = job->first; i < job->first + job->n; i++)
+		if (!strcmp(l->own[i].name, r->name))
+			snprintf(r->name, sizeof(r->name), "line-%u-%u", n->at.line, n->at.col);
 	b->seen = seen;
 	bind_map(b, n, rule_keys, r, "rule", n->at);
 	b->seen = NULL;

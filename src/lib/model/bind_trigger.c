@@ -134,6 +134,9 @@ static void one_trigger(struct binder *b, const struct key *k, const struct node
 	unsigned had = b->d->n + b->d->more, i = m->ntriggers;
 	d.t.line = n->at.line;
 	snprintf(d.t.name, sizeof(d.t.name), "line-%u", n->at.line);
+	for (unsigned o = 0; o < i; o++)
+		if (!strcmp(m->triggers[o].name, d.t.name))
+			snprintf(d.t.name, sizeof(d.t.name), "line-%u-%u", n->at.line, n->at.col);
 	b->seen = seen;
 	bind_map(b, n, k->sub, &d, "trigger", n->at);
 	b->seen = NULL;

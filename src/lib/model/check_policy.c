@@ -182,12 +182,15 @@ int rules_pool_shape(const struct model *m, struct err *e)
 
 /* ---- sense ------------------------------------------------------------------ */
 
-/* Families of the prefixes of a span: bits 4 and 6; 0 if it is empty. */
+#define V4 1u
+#define V6 2u
+
+/* Families of the prefixes of a span: V4, V6 or both; 0 if it is empty. */
 static unsigned families(const struct policy_pool *pool, struct span s)
 {
 	unsigned found = 0;
 	for (uint32_t i = s.first; i < (uint32_t)s.first + s.n; i++)
-		found |= pool->prefixes[i].family;
+		found |= pool->prefixes[i].family == 4 ? V4 : V6;
 	return found;
 }
 
@@ -257,24 +260,25 @@ static void sense_player(struct rule_run *r, unsigned i, const struct rule *u)
 	const struct honeypot *h = &m->honeypots[u->target];
 	if (any_honeypot(u) || has_honeypot(u, u->target))
 		rules_breach(r, PLACE_RULE, i, "rule %s: %s cannot play destinations for itself", u->name, h->name);
-	if ((to == 4 || to == 6) && !has_family(h, to))
-		rules_breach(r, PLACE_RULE, i, "rule %s: target %s has no IPv%u address", u->name, h->name, to);
+	if ((to == V4 || to == V6) && !has_family(h, to == V4 ? 4 : 6))
+		rules_breach(r, PLACE_RULE, i, "rule %s: target %s has no IPv%u address", u->name, h->name,
+			     to == V4 ? 4 : 6);
 }
 
 static void sense_rule(struct rule_run *r, unsigned i)
 {
 	const struct model *m = r->m;
 	const struct rule *u = &m->pool.rules[i];
-	unsigned from = families(&m->pool, u->from), to = families(&m->pool, u->to), both = from & to;
+	unsigned from = families(&m->pool, u->from), to = families(&m->pool, u->to);
 	bool ports = u->ports.n || u->sports.n;
 	if (!text_is_name(u->name))
 		rules_breach(r, PLACE_RULE, i, "rule %s: not a name", u->name);
 	if (ports && !(u->has_proto && (u->proto == TCP || u->proto == UDP)))
 		rules_breach(r, PLACE_RULE, i, "rule %s: ports need protocol: tcp or udp", u->name);
-	if (from && to && !both)
+	if (from && to && !(from & to))
 		rules_breach(r, PLACE_RULE, i, "rule %s: from is IPv%u and to is IPv%u: it never matches", u->name,
-			     from, to);
-	if (u->has_proto && u->proto == ICMPV6 && (from == 4 || to == 4))
+			     from == V4 ? 4 : 6, to == V4 ? 4 : 6);
+	if (u->has_proto && u->proto == ICMPV6 && (from == V4 || to == V4))
 		rules_breach(r, PLACE_RULE, i, "rule %s: protocol icmpv6 with IPv4 prefixes: it never matches",
 			     u->name);
 	if (u->action == ACTION_FIRST && !u->first.bytes && !u->first.packets)
