@@ -119,6 +119,17 @@ static void engine(struct findings *f)
 		finding(f, "suricata", FINDING_WARN, NULL, "%s does not tell its version", SURICATA_PROGRAM);
 }
 
+/* The kernel's layer of data control at the uplink. */
+static void layer2(struct findings *f)
+{
+	char path[600];
+	if (find("nft", path, sizeof(path)))
+		finding(f, "nft", FINDING_OK, NULL, "%s: the kernel's layer behind the gateway", path);
+	else
+		finding(f, "nft", FINDING_WARN, "apt-get install nftables",
+			"not found: the gateway is the only layer of data control");
+}
+
 static void image_tools(struct findings *f)
 {
 	static const struct {
@@ -162,6 +173,7 @@ void doctor_programs(struct findings *f)
 	uml(f);
 	shim(f);
 	engine(f);
+	layer2(f);
 	image_tools(f);
 	images(f);
 }

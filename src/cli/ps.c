@@ -260,6 +260,9 @@ static void net_lines(const struct cmd *c, const struct ps_net *p, uint64_t now)
 		fprintf(c->out,
 			"  cut: evidence is not written any more%s%s, nothing passes; make room, then `skep up FILE`\n",
 			n->evidence_state < 0 ? ": " : "", n->evidence_state < 0 ? strerror(-n->evidence_state) : "");
+	if (n->layer2 < n->uplinks)
+		fprintf(c->out, "  data control: the gateway alone on %u of %u uplinks, see `skep events %s`\n",
+			n->uplinks - n->layer2, n->uplinks, p->asked);
 	if (n->frozen)
 		fprintf(c->out, "  cut: frozen by an operator, nothing passes; `skep thaw %s` ends it\n", p->asked);
 	if (n->sinks_wanted > n->sinks)
@@ -385,6 +388,8 @@ static json_t *net_json(const struct ps_net *p, bool verbose)
 	    (json_int_t)n->frames_forwarded, "frames_dropped", (json_int_t)n->frames_dropped, "frames_recorded",
 	    (json_int_t)n->frames_recorded, "honeypots", honeypots, "frozen", n->frozen != 0, "sinkholes",
 	    (json_int_t)n->sinks, "sinkholes_wanted", (json_int_t)n->sinks_wanted);
+	json_object_set_new(v, "uplinks", json_integer(n->uplinks));
+	json_object_set_new(v, "kernel_layer", json_integer(n->layer2));
 	if (verbose)
 		json_object_set_new(v, "threads", threads);
 	else

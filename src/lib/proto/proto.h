@@ -56,6 +56,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_SPAWN, priv_spawn, 0, 8, SUPER, PRIV, STATE_UP)                                                         \
 	X(PRIV_LAB, priv_lab, 0, 0, SUPER, PRIV, STATE_UP) /* answer's fd: the port */                                 \
 	X(PRIV_LAB_DEL, priv_lab, 0, 0, SUPER, PRIV, STATE_ANY)                                                        \
+	/* The kernel's own layer at a network's uplink; fd: layer2_pot[n]. Replaces the one before */                 \
+	X(PRIV_LAYER2, priv_layer2, 0, 1, SUPER, PRIV, STATE_UP)                                                       \
 	X(PRIV_LAB_FDS, msg_empty, 0, 0, SUPER, PRIV, STATE_RUN) /* answer's fds: user ns, net ns, mount ns */         \
 	X(PRIV_DISK, priv_disk, 0, 0, SUPER, PRIV, STATE_ANY)    /* answer's fds: overlay, base */                     \
 	/* fds: frames, console, control, overlay, base; and where hooks are wanted: ring, plan */                     \
@@ -218,9 +220,10 @@ struct rep_net {
 	char mode[16];                     /* "root" or "rootless" */
 	int32_t gateway_pid, evidence_pid; /* 0 = dead */
 	int32_t super_pid, priv_pid;
-	int32_t evidence_state; /* 0 or the negative errno with which it stopped */
-	uint32_t frozen;        /* 1: the whole honeynet is */
-	uint64_t started;       /* ns, realtime */
+	int32_t evidence_state;   /* 0 or the negative errno with which it stopped */
+	uint32_t frozen;          /* 1: the whole honeynet is */
+	uint32_t uplinks, layer2; /* networks with an uplink; those where the kernel's layer is in force */
+	uint64_t started;         /* ns, realtime */
 	uint64_t frames_in, frames_forwarded, frames_dropped;
 	uint64_t frames_recorded;
 	/* networks whose policies send to a sinkhole, and those that have one */
@@ -337,6 +340,18 @@ struct priv_lab {
 	uint32_t nrouters, nlab, pad;
 	struct addr routers[2];           /* with the network's prefix length: put on the interface */
 	struct addr lab[MODEL_LAB_ADDRS]; /* prefixes that the lab plays */
+};
+/* Who may send to a network's uplink. */
+struct layer2_pot {
+	uint8_t mac[6];
+	uint16_t naddrs;
+	struct addr addrs[MODEL_ADDRS];
+};
+struct priv_layer2 {
+	uint32_t net;      /* network slot */
+	uint32_t n;        /* honeypots */
+	uint32_t tcp_hour; /* new TCP connections, retransmissions counted; 0 = no ceiling */
+	uint32_t pad;
 };
 enum disk_op { DISK_CREATE, DISK_OPEN, DISK_RESET, DISK_REMOVE };
 struct priv_disk {

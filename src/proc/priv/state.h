@@ -29,7 +29,7 @@ enum uid_offset {
 	UID_EVIDENCE = 2,
 	UID_INSPECT = 3,
 	UID_ENGINE = 4,
-	UID_SINKHOLE = 16,  /* + the network's slot */
+	UID_SINKHOLE = 16,    /* + the network's slot */
 	UID_HANDLER = 256,    /* + the honeypot's slot */
 	UID_VMM = 512,        /* + the honeypot's slot */
 	UID_INTROSPECT = 768, /* + the honeypot's slot */
@@ -191,6 +191,7 @@ int verb_memory(struct priv *p, struct msg *m, struct verb_reply *r, struct err 
 int verb_probe(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_engine(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_engine_del(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
+int verb_layer2(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_kill(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 int verb_inspect(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e);
 

@@ -13,11 +13,14 @@
 #include <unistd.h>
 
 static const verb_fn verbs[MSG_COUNT] = {
-	[MSG_PRIV_SPAWN] = verb_spawn,     [MSG_PRIV_LAB] = verb_lab,           [MSG_PRIV_LAB_DEL] = verb_lab_del,
-	[MSG_PRIV_LAB_FDS] = verb_lab_fds, [MSG_PRIV_DISK] = verb_disk,         [MSG_PRIV_VMM] = verb_vmm,
-	[MSG_PRIV_KILL] = verb_kill,       [MSG_PRIV_RUN] = verb_run,           [MSG_PRIV_INSPECT] = verb_inspect,
-	[MSG_PRIV_SINK] = verb_sink,       [MSG_PRIV_SINK_DEL] = verb_sink_del, [MSG_PRIV_MEMORY] = verb_memory,
-	[MSG_PRIV_PROBE] = verb_probe,     [MSG_PRIV_ENGINE] = verb_engine,     [MSG_PRIV_ENGINE_DEL] = verb_engine_del,
+	[MSG_PRIV_SPAWN] = verb_spawn,       [MSG_PRIV_LAB] = verb_lab,
+	[MSG_PRIV_LAB_DEL] = verb_lab_del,   [MSG_PRIV_LAB_FDS] = verb_lab_fds,
+	[MSG_PRIV_DISK] = verb_disk,         [MSG_PRIV_VMM] = verb_vmm,
+	[MSG_PRIV_KILL] = verb_kill,         [MSG_PRIV_RUN] = verb_run,
+	[MSG_PRIV_INSPECT] = verb_inspect,   [MSG_PRIV_SINK] = verb_sink,
+	[MSG_PRIV_SINK_DEL] = verb_sink_del, [MSG_PRIV_MEMORY] = verb_memory,
+	[MSG_PRIV_PROBE] = verb_probe,       [MSG_PRIV_LAYER2] = verb_layer2,
+	[MSG_PRIV_ENGINE] = verb_engine,     [MSG_PRIV_ENGINE_DEL] = verb_engine_del,
 };
 
 static void answer(struct priv *p, uint64_t req, int status, struct verb_reply *r, const struct err *e)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "proc/super/engine.h"
 #include "proc/super/hub.h"
+#include "proc/super/layer2.h"
 #include "proc/super/sink.h"
 #include "proc/super/trigger.h"
 
@@ -305,6 +306,8 @@ static void over(struct super *s, bool ok)
 	if (a->teardown)
 		s->model.magic = 0;
 	policy_from(s, &s->model);
+	if (!a->teardown)
+		layer2_sync(s, NULL);
 	free_slots(s);
 	a->then(s, ok ? 0 : e.code, &e);
 }
@@ -413,6 +416,7 @@ static void engine_ready(struct super *s, int status, const struct err *e)
 		up_over(s, status, &why);
 		return;
 	}
+	layer2_sync(s, &a->wanted);
 	run_plan(s, false, up_over);
 }
 

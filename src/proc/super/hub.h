@@ -24,6 +24,7 @@ struct netslot {
 	struct seq seq;
 	int ring_fd;            /* kept to stop and to drain it when evidence died; -1 */
 	int port_fd, port_kind; /* from PRIV_LAB, on its way to the gateway; -1 */
+	bool layer2;            /* the kernel's own layer is in force */
 	bool lab, port, ring;   /* what exists: lab interface, gateway port, evidence ring */
 	int wake_fd;
 	struct err error; /* why it could not be added, while cleaning up */

@@ -4,6 +4,7 @@
  * With `uplink: none` it has neither; its honeypots see only each other.
  */
 #include "proc/super/hub.h"
+#include "proc/super/layer2.h"
 #include "proc/super/sink.h"
 
 #include <errno.h>
@@ -158,6 +159,7 @@ static int lab_del(struct super *s, struct seq *q, struct err *e)
 	{ "remove its lab interface", lab_del, NULL, true }
 static const struct seq_step add_steps[] = {
 	{ "make its lab interface", lab_add, lab_added, false },
+	{ "load the kernel's layer", layer2_step, layer2_done, true, layer2_failed },
 	{ "give evidence its ring", ring_add, ring_added, false },
 	{ "give the gateway its port", port_add, port_added, false },
 	{ 0 }
@@ -221,5 +223,5 @@ void network_forget(struct super *s, struct netslot *n)
 	drop(&n->ring_fd);
 	drop(&n->wake_fd);
 	drop(&n->port_fd);
-	n->used = n->lab = n->port = n->ring = false;
+	n->used = n->layer2 = n->lab = n->port = n->ring = false;
 }

@@ -14,6 +14,7 @@
  * right, whoever asked for it.
  */
 #include "proc/super/engine.h"
+#include "proc/super/layer2.h"
 #include "proc/super/hub.h"
 #include "proc/super/sink.h"
 #include "proc/super/trigger.h"
@@ -127,6 +128,7 @@ static void applied(struct super *s, struct seq *q, int status, const struct err
 	s->model = s->apply.wanted;
 	s->policies = &s->model;
 	engine_sync(s, &s->model, NULL);
+	layer2_sync(s, NULL);
 	take_tamper(s, &s->model);
 	unsigned own = tighten_end_all(s, &to);
 	if (own)

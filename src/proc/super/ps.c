@@ -141,6 +141,10 @@ void ps_request(struct super *s, const struct reply_to *to, bool verbose)
 				    .evidence_state = s->evidence_state,
 				    .frozen = s->frozen,
 				    .started = s->started };
+	for (unsigned i = 0; i < MODEL_NETS; i++) {
+		ps->net.uplinks += s->nets[i].used && s->nets[i].lab;
+		ps->net.layer2 += s->nets[i].used && s->nets[i].lab && s->nets[i].layer2;
+	}
 	memcpy(ps->net.name, s->name, sizeof(ps->net.name));
 	sinks_ps(s, &ps->net);
 	memcpy(ps->net.evidence, s->evidence_dir, sizeof(ps->net.evidence));

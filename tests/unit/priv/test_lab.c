@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -494,13 +495,150 @@ static void test_world(void **state)
 	}
 }
 
+/* ---- the kernel's own layer ------------------------------------------------- */
+
+static const uint8_t all_mac[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+/* An UDP datagram as somebody would write it into the uplink who owns the gateway. */
+static size_t forged(uint8_t *b, const uint8_t src[6], const char *from, const char *to, uint16_t sport, uint16_t dport)
+{
+	size_t at = 14;
+	memcpy(b, all_mac, 6);
+	memcpy(b + 6, src, 6);
+	b[12] = 8;
+	b[13] = 0;
+	struct addr a = address(from), d = address(to);
+	uint8_t ip[28] = { 0x45, 0, 0, 29, 0, 1, 0, 0, 64, 17 };
+	memcpy(ip + 12, a.b, 4);
+	memcpy(ip + 16, d.b, 4);
+	ip[20] = (uint8_t)(sport >> 8), ip[21] = (uint8_t)sport;
+	ip[22] = (uint8_t)(dport >> 8), ip[23] = (uint8_t)dport;
+	ip[25] = 9;
+	uint16_t sum = csum(ip, 20, 0);
+	ip[10] = (uint8_t)(sum >> 8), ip[11] = (uint8_t)sum;
+	memcpy(b + at, ip, sizeof(ip));
+	b[at + sizeof(ip)] = 'x';
+	return at + sizeof(ip) + 1;
+}
+
+/* With a tag in front of the EtherType. */
+static size_t tagged(uint8_t *b, size_t n)
+{
+	memmove(b + 16, b + 12, n - 12);
+	b[12] = 0x81, b[13] = 0, b[14] = 0, b[15] = 5;
+	return n + 4;
+}
+
+struct listener {
+	int ready, go;
+	uint16_t port;
+};
+
+/* In the lab: how many datagrams to this port arrive while the test sends. */
+static int listener(void *arg)
+{
+	const struct listener *l = arg;
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(l->port) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), got = 0;
+	char byte = 0;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || write(l->ready, &byte, 1) != 1 ||
+	    read(l->go, &byte, 1) != 1)
+		return 95;
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
+		got++;
+	return got;
+}
+
+static int heard(struct net *n, int port, uint8_t *frame, size_t len, uint16_t dport)
+{
+	int ready[2], go[2], got = -1;
+	char byte = 0;
+	assert_int_equal(pipe(ready) | pipe(go), 0);
+	struct listener l = { ready[1], go[0], dport };
+	pid_t pid = fork(); /* in_lab waits for its child */
+	if (pid == 0)
+		_exit(in_lab(n, listener, &l));
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(write(port, frame, len), len);
+	usleep(100000);
+	assert_int_equal(write(go[1], &byte, 1), 1);
+	waitpid(pid, &got, 0);
+	for (int i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(go[i]);
+	}
+	return WEXITSTATUS(got);
+}
+
+static void test_layer2(void **state)
+{
+	(void)state;
+	for (int i = 0; i < test_nuids; i++) {
+		struct net n;
+		struct priv_done done;
+		struct layer2_pot pot = { .naddrs = 1, .addrs = { address("192.0.2.10") } };
+		struct priv_layer2 v = { .n = 1 };
+		static const uint8_t other[6] = { 0x00, 0x16, 0x3e, 9, 9, 9 };
+		uint8_t f[256];
+		int fds[4];
+		net_up(&n, "lab", test_uids[i]);
+		struct priv_lab lab = both_families(0);
+		int port = lab_add(&n, &lab, &done);
+		assert_int_equal(done.status, 0);
+		/* What the kernel takes without it. */
+		size_t len = forged(f, other, "192.0.2.99", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		memcpy(pot.mac, pot_mac, 6);
+		int list = memfd_create("pots", MFD_CLOEXEC);
+		assert_int_equal(write(list, &pot, sizeof(pot)), sizeof(pot));
+		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
+		if (done.status)
+			print_message("%s\n", done.text);
+		assert_int_equal(done.status, 0);
+		/* Its own address from its own MAC, and nothing else. */
+		len = forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		len = forged(f, pot_mac, "192.0.2.11", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		len = forged(f, other, "192.0.2.10", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		len = forged(f, pot_mac, "203.0.113.5", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		len = forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 67, 68);
+		assert_int_equal(heard(&n, port, f, len, 68), 0);
+		len = tagged(f, forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 1000, 2000));
+		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		/* Loaded anew, in one go. */
+		pot.addrs[0] = address("192.0.2.11");
+		assert_int_equal(pwrite(list, &pot, sizeof(pot), 0), sizeof(pot));
+		v.tcp_hour = 100;
+		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
+		assert_int_equal(done.status, 0);
+		len = forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		len = forged(f, pot_mac, "192.0.2.11", "192.0.2.1", 1000, 2000);
+		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		/* Nonsense changes nothing. */
+		v.n = 2;
+		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
+		assert_int_equal(done.status, -EINVAL);
+		v.net = 3;
+		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
+		assert_int_equal(done.status, -ENOENT);
+		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		close(list);
+		close(port);
+		net_quit(&n);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strncmp(argv[1], "--role=", 7))
 		return strcmp(argv[1], "--role=priv") ? fake_main(argc, argv) : priv_main(argc - 1, argv + 1);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames), cmocka_unit_test(test_bad_checksum), cmocka_unit_test(test_six),
-		cmocka_unit_test(test_limits), cmocka_unit_test(test_world),
+		cmocka_unit_test(test_limits), cmocka_unit_test(test_world),        cmocka_unit_test(test_layer2),
 	};
 	tests_init();
 	return cmocka_run_group_tests_name("priv-lab", tests, NULL, NULL);
