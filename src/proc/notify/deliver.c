@@ -36,13 +36,22 @@ bool deliver_has(const struct notify_conf *c, enum notify_way way)
 static void exec_path(char *const *argv, char *const *env)
 {
 	char path[512];
+	if (!argv[0])
+		return;
 	if (strchr(argv[0], '/')) {
 		execve(argv[0], argv, env);
 		return;
 	}
-	for (const char *p = safe_path; *p; p += strcspn(p, ":"), p += *p == ':') {
-		snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(p, ":"), p, argv[0]);
-		execve(path, argv, env);
+	size_t name = strlen(argv[0]) + 1;
+	for (const char *p = safe_path; *p;) {
+		size_t n = strcspn(p, ":");
+		if (n + 1 + name <= sizeof(path)) {
+			memcpy(path, p, n);
+			path[n] = '/';
+			memcpy(path + n + 1, argv[0], name);
+			execve(path, argv, env);
+		}
+		p += n + (p[n] == ':');
 	}
 }
 
