@@ -273,6 +273,8 @@ def test_recorded():
     equal(told("skep.trigger.failed"), [])
     sets = [e["policy"]["message"] for e in told("skep.policy.set")]
     true(any("before" in m for m in sets), sets)
+    kept = len(list((net.evidence() / "config").iterdir()))
+    true(kept > len(sets) - 2, f"{kept} files are kept of {len(sets)} that were applied")
 
 
 if __name__ == "__main__":
