@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Writes the captures of the cases in this folder: make.py DIR. They are kept in the repository; this says how
-they came about. The honeypot is 192.0.2.10 (and .11), the router has the other MAC, the world is 198.51.100.0/24."""
+"""Writes the captures of the cases in this folder: make.py DIR. The honeypot is 192.0.2.10 (and .11), the router has the other MAC, the world is 198.51.100.0/24."""
 import ipaddress
 import pathlib
 import struct

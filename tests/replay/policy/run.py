@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""run.py SKEP CASE [--write]: runs `skep policy test` with the words of CASE.args in this folder, and compares what it
-prints and its exit status with CASE.expect. --write: writes CASE.expect."""
+"""run.py SKEP CASE [--write]: runs `skep policy test` with the words of CASE.args beside the captures of make.py and this
+folder's policies, and compares what it prints and its exit status with CASE.expect. --write: writes CASE.expect."""
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -14,8 +16,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 def main():
     skep, case = os.path.abspath(sys.argv[1]), sys.argv[2]
     words = shlex.split((HERE / f"{case}.args").read_text(), comments=True)
-    done = subprocess.run([skep, "policy", "test", *words], cwd=HERE, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "LC_ALL": "C"})
+    with tempfile.TemporaryDirectory(prefix="skep-policy-") as place:
+        subprocess.run([sys.executable, HERE / "make.py", place], check=True)
+        for policy in HERE.glob("*.yaml"):
+            shutil.copy(policy, place)
+        done = subprocess.run([skep, "policy", "test", *words], cwd=place, capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "LC_ALL": "C"})
     # Warnings about what this computer does not offer begin with skep[; they are no part of the result.
     err = "".join(x for x in done.stderr.splitlines(True) if not x.startswith("skep["))
     got = done.stdout + err + f"exit {done.returncode}\n"
