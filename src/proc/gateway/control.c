@@ -352,12 +352,12 @@ void control(struct gateway *g, struct frame *f)
 		verdict_drop(f, REASON_FROZEN);
 		if (!f->flow)
 			denied_count(g, f);
-	} else if (!f->out && !f->flood)
+	} else if (f->in->conf.role == PORT_ROLE_SINK)
+		from_sinkhole(g, f); /* whatever MAC it sends to */
+	else if (!f->out && !f->flood)
 		verdict_drop(f, REASON_NO_PORT);
 	else if (!f->frames && (f->wirelen > f->bytes.n || (f->out && f->wirelen > f->out->max_frame)))
 		verdict_drop(f, REASON_TOO_LONG);
-	else if (f->in->conf.role == PORT_ROLE_SINK)
-		from_sinkhole(g, f);
 	else if (port_is_uplink(f->in))
 		from_uplink(g, f);
 	else if (f->out && port_is_honeypot(f->out) && !policy_of(&g->policies, f->out->conf.port))

@@ -420,6 +420,24 @@ static void sinkhole_only_answers(void **state)
 	assert_dropped(w, REASON_NO_FLOW);
 }
 
+/* A honeynet without an outside; the sinkhole knows no MAC but its own. */
+static void sinkhole_without_uplink(void **state)
+{
+	(void)state;
+	world_port_del(w, WORLD_UPLINK);
+	sink_all(SINK_AUTO);
+	FROM_POT(OUT, .dmac = "02:00:00:00:00:99", .proto = 17, .sport = 4000, .dport = 53);
+	assert_dropped(w, REASON_NO_PORT); /* there is no router either */
+	world_port(w, WORLD_UPLINK, 0, "uplink", NULL, NULL, WORLD_RING);
+	FROM_POT(OUT, .proto = 17, .sport = 4000, .dport = 53);
+	made(SINK);
+	w->g->ports[WORLD_UPLINK].down = true;
+	FROM(SINK, .smac = SINK_MAC, .dmac = SINK_MAC, .src = ASKED, .dst = "192.0.2.10", .proto = 17, .sport = 53,
+	     .dport = 4000);
+	struct wire x = made(0);
+	assert_ends(x, ROUTER_MAC, world_mac(0), ASKED, 53, "192.0.2.10", 4000);
+}
+
 /* Nobody else gets into a conversation that is played. */
 static void no_third_party(void **state)
 {
@@ -743,6 +761,7 @@ int main(void)
 		T(sinkhole_ports),
 		T(sinkhole6),
 		T(sinkhole_only_answers),
+		T(sinkhole_without_uplink),
 		T(no_third_party),
 		T(twin_expires),
 		T(table_full),
