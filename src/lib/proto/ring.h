@@ -47,7 +47,15 @@ struct ring_shm {
 	_Atomic uint64_t lost_entries, lost_bytes;
 };
 
-enum ring_kind { RING_PAD = 0, RING_FRAME = 1, RING_FLOW = 2, RING_NOTE = 3, RING_DNS = 4, RING_ALERT = 5, RING_RULE = 6 };
+enum ring_kind {
+	RING_PAD = 0,
+	RING_FRAME = 1,
+	RING_FLOW = 2,
+	RING_NOTE = 3,
+	RING_DNS = 4,
+	RING_ALERT = 5,
+	RING_RULE = 6
+};
 
 /* Host byte order: both sides run on the same machine. */
 struct ring_entry {

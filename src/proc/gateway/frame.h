@@ -52,8 +52,9 @@ struct arp {
 #define EDIT_ADDRS 2u
 #define EDIT_PORTS 4u
 #define EDIT_PAYLOAD 8u /* replaces what rule f->rule lists */
-#define EDIT_QUOTED 16u /* of an ICMP error: the packet that it quotes went the other way, so it gets saddr and sport
-			 * as its destination, daddr and dport as its source */
+/* Of an ICMP error: the packet that it quotes went the other way, so that it gets
+ * saddr and sport as its destination, daddr and dport as its source. */
+#define EDIT_QUOTED 16u
 struct edit {
 	uint8_t what;
 	uint8_t smac[6], dmac[6];
@@ -65,9 +66,9 @@ struct frame {
 	struct slice bytes;
 	uint32_t wirelen; /* > bytes.n: the rest was cut off on receipt */
 	struct port *in;
-	uint64_t now;       /* ns, monotonic */
-	uint64_t came;      /* the same, on receipt; 0 = now. Earlier for fragments that waited for the others */
-	uint32_t frames;    /* > 0: a whole datagram put together from so many fragments; wirelen is the sum of theirs */
+	uint64_t now;    /* ns, monotonic */
+	uint64_t came;   /* the same, on receipt; 0 = now. Earlier for fragments that waited for the others */
+	uint32_t frames; /* > 0: a whole datagram put together from so many fragments; wirelen is the sum of theirs */
 	uint8_t check_sums; /* verify checksums */
 	bool lasting;       /* bytes stay where they are until forward_flush */
 
@@ -114,8 +115,8 @@ struct frame {
 
 	/* the judgement */
 	uint8_t verdict, reason;
-	uint16_t rule;    /* that decided: index into the policy's pool; RULE_NONE */
-	struct edit edit; /* what the copy that is sent has otherwise; sent as it came if nothing */
+	uint16_t rule;     /* that decided: index into the policy's pool; RULE_NONE */
+	struct edit edit;  /* what the copy that is sent has otherwise; sent as it came if nothing */
 	struct edit later; /* the same, once the engine has given it back */
 
 	/* edit, shape: both slices are of the gateway's own memory */

@@ -13,6 +13,8 @@ BREACHES = [
     ("lib/proto/proto.c", '#include "proc/priv/priv.h"'),
     ("proc/gateway/control.c", "\tf->out->ops->send(f->out, f->bytes);"),
     ("proc/gateway/flow.c", "\tforward(g, f);"),
+    ("proc/gateway/hold.c", "\tcapture_made(g, f->in, f, f->bytes);"),
+    ("proc/gateway/play.c", "\tforward_late(g, f);"),
     ("proc/gateway/process.c", "\twrite(p->fd, f->bytes.p, f->bytes.n);"),
 ]
 
