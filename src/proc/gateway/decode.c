@@ -19,7 +19,22 @@ enum {
 	ETHERTYPE_QINQ_OLD = 0x9100,
 };
 
-enum { IPOPT_END = 0, IPOPT_NOP = 1, IPOPT_LSRR = 131, IPOPT_SSRR = 137 };
+enum { IPOPT_END = 0, IPOPT_NOP = 1, IPOPT_RECORD_ROUTE = 7, IPOPT_TIMESTAMP = 68, IPOPT_LSRR = 131, IPOPT_SSRR = 137 };
+
+enum { IP6OPT_PAD1 = 0, IP6OPT_PADN = 1, IP6OPT_JUMBO = 0xc2 };
+
+/* IANA, Assigned Internet Protocol Numbers. */
+enum {
+	IP6_HOP_BY_HOP = 0,
+	IP6_ROUTING = 43,
+	IP6_FRAGMENT = 44,
+	IP6_AUTHENTICATION = 51,
+	IP6_DESTINATION = 60,
+	IP6_MOBILITY = 135,
+	IP6_HOST_IDENTITY = 139,
+	IP6_SHIM6 = 140,
+	IP6_UNASSIGNED = 146
+};
 
 static void malformed(struct frame *f)
 {
@@ -79,43 +94,91 @@ static void decode_arp(struct frame *f)
 	f->arp = a;
 }
 
+/* Padding must be empty, as Linux wants it (net/ipv6/exthdrs.c): it could carry
+ * something. No jumbograms (RFC 2675). */
+static void ip6_options(struct frame *f, struct slice s)
+{
+	uint8_t kind, len, pad;
+	struct slice body;
+	if (!slice_skip(&s, 2))
+		return;
+	while (slice_u8(&s, &kind)) {
+		if (kind == IP6OPT_PAD1)
+			continue;
+		if (!slice_u8(&s, &len) || !slice_take(&s, len, &body)) {
+			malformed(f);
+			return;
+		}
+		if (kind == IP6OPT_JUMBO)
+			verdict_drop(f, REASON_EXTENSION);
+		while (kind == IP6OPT_PADN && slice_u8(&body, &pad))
+			if (pad)
+				verdict_drop(f, REASON_EXTENSION);
+	}
+}
+
+/* The place of a header in the order of RFC 8200 section 4.1, each at most once;
+ * destination options twice. 0: no extension header. Mobility, host identity
+ * and shim6 have none: nobody here speaks them. */
+static uint8_t ip6_rank(uint8_t header, uint8_t before)
+{
+	switch (header) {
+	case IP6_HOP_BY_HOP:
+		return 1;
+	case IP6_DESTINATION:
+		return before < 2 ? 2 : 6;
+	case IP6_ROUTING:
+		return 3;
+	case IP6_FRAGMENT:
+		return 4;
+	case IP6_AUTHENTICATION:
+		return 5;
+	default:
+		return 0;
+	}
+}
+
+static bool ip6_refused(uint8_t header)
+{
+	return header == IP6_MOBILITY || header == IP6_HOST_IDENTITY || header == IP6_SHIM6 ||
+	       header >= IP6_UNASSIGNED; /* a header or a payload? Nobody could say */
+}
+
 /* Walks the IPv6 chain: from protocol `next` at the front of *s to the upper
  * layer. false: dropped. In a quoted packet nothing is judged but the shape. */
 static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quoted)
 {
 	uint16_t named = 6; /* where the number of the header at *s stands */
+	uint8_t rank = 0;
 	for (unsigned n = 0;; n++) {
-		uint8_t nh, len;
-		struct slice h = *s;
-		switch (*next) {
-		case 0:   /* hop by hop */
-		case 43:  /* routing */
-		case 60:  /* destination options */
-		case 135: /* mobility */
-		case 139: /* host identity */
-		case 140: /* shim6 */
-		case 51:  /* authentication */
-		case 44:  /* fragment */
-			break;
-		default:
+		uint8_t nh, len, was = rank;
+		struct slice h = *s, whole;
+#ifndef MUTANT_V6_EXT_FREE
+		if (!quoted && ip6_refused(*next)) {
+			verdict_drop(f, REASON_EXTENSION);
 			return true;
 		}
-		if (n == IP6_EXTENSIONS_MAX) {
-			if (!quoted)
-				verdict_drop(f, REASON_EXTENSION);
+#endif
+		rank = ip6_rank(*next, was);
+		if (!rank)
+			return true;
+#ifndef MUTANT_V6_EXT_FREE
+		if (!quoted && rank <= was) {
+			verdict_drop(f, REASON_EXTENSION);
 			return false;
 		}
-		if (!slice_u8(&h, &nh) || !slice_u8(&h, &len) || (*next == 0 && n > 0))
+#endif
+		if (n == IP6_EXTENSIONS_MAX || !slice_u8(&h, &nh) || !slice_u8(&h, &len))
 			return false;
-		if (*next == 44) {
-			uint16_t off;
+		if (!quoted)
+			f->exts++;
+		if (*next == IP6_FRAGMENT) {
+			uint16_t off, at = (uint16_t)(s->p - f->eth.p);
 			uint32_t id;
 			if (!slice_be16(&h, &off) || !slice_be32(&h, &id))
 				return false;
-			uint16_t at = (uint16_t)(s->p - f->eth.p);
 			*s = h;
 			if (!quoted) {
-				f->exts++;
 				f->fh_at = at;
 				f->nh_at = named;
 				f->more = off & 1;
@@ -124,23 +187,22 @@ static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quot
 				/* Alone it is whole: RFC 6946. */
 				f->fragment = f->more || f->frag_off;
 			}
+			named = at;
 			*next = nh;
 			if (off & 0xfff8)
 				return true;
 			continue;
 		}
-		uint8_t type = 0, left = 0;
-		size_t size = *next == 51 ? ((size_t)len + 2) * 4 : ((size_t)len + 1) * 8;
-		if (*next == 43 && (!slice_u8(&h, &type) || !slice_u8(&h, &left)))
+		size_t size = *next == IP6_AUTHENTICATION ? ((size_t)len + 2) * 4 : ((size_t)len + 1) * 8;
+		named = (uint16_t)(s->p - f->eth.p);
+		if (!slice_take(s, size, &whole))
 			return false;
-		if (!slice_skip(s, size))
-			return false;
-		if (!quoted) {
-			f->exts++;
-			named = (uint16_t)(s->p - size - f->eth.p);
-			if (*next == 43 && (type == 0 || left))
-				verdict_drop(f, REASON_EXTENSION);
-		}
+#ifndef MUTANT_V6_EXT_FREE
+		if (!quoted && *next == IP6_ROUTING)
+			verdict_drop(f, REASON_EXTENSION);
+#endif
+		if (!quoted && (*next == IP6_HOP_BY_HOP || *next == IP6_DESTINATION))
+			ip6_options(f, whole);
 		*next = nh;
 	}
 }
@@ -278,7 +340,8 @@ static void decode_l4(struct frame *f, struct slice payload)
 	}
 }
 
-/* Source routing would carry a frame elsewhere than its header says. */
+/* Source routing would carry a frame elsewhere than its header says; the others
+ * have routers write into it (RFC 7126). */
 static bool ip4_options(struct frame *f, struct slice s)
 {
 	while (s.n) {
@@ -290,7 +353,7 @@ static bool ip4_options(struct frame *f, struct slice s)
 			continue;
 		if (!slice_u8(&s, &len) || len < 2 || !slice_skip(&s, (size_t)len - 2))
 			return false;
-		if (kind == IPOPT_LSRR || kind == IPOPT_SSRR)
+		if (kind == IPOPT_LSRR || kind == IPOPT_SSRR || kind == IPOPT_RECORD_ROUTE || kind == IPOPT_TIMESTAMP)
 			verdict_drop(f, REASON_EXTENSION);
 	}
 	return true;

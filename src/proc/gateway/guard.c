@@ -11,6 +11,7 @@
 #define ERROR4_MAX 576u
 #define ERROR6_MAX 1280u
 
+enum { IGMP_QUERY = 0x11, MLD_QUERY = 130 };
 enum { ND_OPT_SOURCE = 1, ND_OPT_TARGET = 2, ND_OPT_NONCE = 14 };
 
 static const uint8_t none[16];
@@ -113,6 +114,33 @@ static void nd_of_honeypot(struct frame *f)
 	}
 }
 
+static bool is_group(const struct port *p, const struct tuple *t)
+{
+	if (t->family == 6)
+		return t->daddr[0] == 0xff;
+	if (t->daddr[0] >= 224) /* and 255.255.255.255 */
+		return true;
+	for (uint32_t i = 0; i < p->conf.naddrs; i++) {
+		const struct addr *a = &p->conf.addrs[i];
+		uint32_t net = 0, to = 0, mask = a->plen ? ~0u << (32 - a->plen) : 0;
+		for (unsigned k = 0; k < 4; k++) {
+			net = net << 8 | a->b[k];
+			to = to << 8 | t->daddr[k];
+		}
+		if (a->family == 4 && a->plen < 31 && to == (net | ~mask))
+			return true;
+	}
+	return false;
+}
+
+/* Queries make others report: routers send them (RFC 3376, RFC 3810). */
+static bool is_query(const struct frame *f)
+{
+	if (f->t.family == 4)
+		return f->t.proto == PROTO_IGMP && f->l4.n && f->l4.p[0] == IGMP_QUERY;
+	return f->icmp_kind == ICMP_KIND_MLD && f->icmp_type == MLD_QUERY;
+}
+
 static void ip_of_honeypot(struct frame *f)
 {
 	struct port *p = f->in;
@@ -126,6 +154,14 @@ static void ip_of_honeypot(struct frame *f)
 	if (!port_owns_addr(p, t->family, t->saddr) && !(nameless && is_zero(t->saddr, t->family == 4 ? 4 : 16)))
 		verdict_drop(f, REASON_SPOOFED_ADDRESS);
 #endif
+	/* It would not get beyond the next router; one that is heard there is told from others. */
+	if (!f->hops || (f->hops == 1 && !f->multicast && !port_on_link(p, t->family, t->daddr)))
+		verdict_drop(f, REASON_TTL);
+	/* To all, though meant for one: no host sends that (RFC 1122 section 3.3.6). */
+	if (f->multicast && !is_group(p, t))
+		verdict_drop(f, REASON_MULTICAST);
+	if (is_query(f))
+		verdict_drop(f, REASON_DENIED);
 	if (nd)
 		nd_of_honeypot(f);
 	if (t->family == 4 && f->icmp_kind == ICMP_KIND_ERROR && f->icmp_type == 5)
@@ -176,6 +212,13 @@ static void uplink(struct gateway *g, struct frame *f)
 		verdict_drop(f, REASON_SPOOFED_ADDRESS);
 		return;
 	}
+	if (!f->hops)
+		verdict_drop(f, REASON_TTL);
+	if (f->multicast && gateway_by_addr(g, net, t->family, t->daddr))
+		verdict_drop(f, REASON_MULTICAST);
+	/* Not from beyond the link (RFC 4861), and never in fragments (RFC 6980). */
+	if (f->icmp_kind == ICMP_KIND_ND && (f->hops != 255 || f->exts || f->fragment))
+		verdict_drop(f, REASON_MALFORMED);
 	if (f->icmp_kind == ICMP_KIND_ND && f->icmp_type == ND_NA) {
 		struct slice s = f->l4;
 		uint8_t target[16];

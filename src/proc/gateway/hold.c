@@ -150,13 +150,14 @@ void hold_judge(struct gateway *g, struct frame *f)
 	struct port *p = held_port(g, f);
 	if (!p || !port_is_honeypot(p) || !p->history->held)
 		return;
-#ifndef MUTANT_HOLD_SILENT
 	if (f->l3 == L3_ARP)
 		answer_arp(g, f, p);
 	else if (f->icmp_kind == ICMP_KIND_ND)
 		answer_nd(g, f, p);
 	else if (f->t.proto == PROTO_TCP && f->has_l4)
 		answer_connection(g, f);
+#ifdef MUTANT_HOLD_SILENT
+	f->answer.n = 0;
 #endif
 #ifndef MUTANT_HOLD_DELIVERS
 	if (!f->flood)

@@ -234,10 +234,11 @@ static uint8_t fits(struct gateway *g, const struct tcp_track *t, const struct t
 	if (s->flags & TCP_RST)
 		return reset_fits(t, s, dir) ? REASON_NONE : REASON_TCP_STATE;
 	ok = t->phase == TCP_OPEN || (t->phase == TCP_RESET && t->reset != dir);
-#ifndef MUTANT_TCP_WINDOW_ANY
-	ok = ok && in_window(t, s, dir);
+	bool inside = in_window(t, s, dir);
+#ifdef MUTANT_TCP_WINDOW_ANY
+	inside = true;
 #endif
-	if (!ok || !fin_fits(me, s) || !urgent_fits(me, s))
+	if (!ok || !inside || !fin_fits(me, s) || !urgent_fits(me, s))
 		return REASON_TCP_STATE;
 	return data_fits(g, t, s, fl, dir);
 }

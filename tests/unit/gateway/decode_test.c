@@ -144,15 +144,45 @@ static void lengths(void **state)
 static void extensions(void **state)
 {
 	(void)state;
-	struct frame f = DECODE(OUT6, .proto = 17, .exts = "hddddddd", .dport = 9);
+	struct frame f = DECODE(OUT6, .proto = 17, .exts = "hdad", .dport = 9);
 	assert_why(f, REASON_NONE);
-	assert_int_equal(f.exts, 8);
+	assert_int_equal(f.exts, 4);
 	assert_int_equal(f.t.dport, 9);
+	assert_why(DECODE(OUT6, .proto = 17, .exts = "dd"), REASON_NONE); /* the second one is the last of all */
+	assert_why(DECODE(OUT6, .proto = 17, .exts = "ddd"), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 17, .exts = "hh"), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 17, .exts = "aa"), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 17, .exts = "dda"), REASON_EXTENSION);
 	assert_why(DECODE(OUT6, .proto = 17, .exts = "hdddddddd"), REASON_EXTENSION);
+	/* nobody could say what follows */
+	assert_why(DECODE(OUT6, .proto = 253), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 200, .exts = "h"), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 132), REASON_NONE);
 	assert_why(DECODE(OUT6, .proto = 17, .exts = "r"), REASON_EXTENSION);
 	assert_why(DECODE(OUT6, .proto = 17, .exts = "R"), REASON_EXTENSION);
-	assert_why(DECODE(OUT6, .proto = 17, .exts = "dh"), REASON_MALFORMED);
-	assert_why(DECODE(OUT6, .proto = 6, .exts = "ma"), REASON_NONE);
+	assert_why(DECODE(OUT6, .proto = 17, .exts = "dh"), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 6, .exts = "m"), REASON_EXTENSION);
+	assert_why(DECODE(OUT6, .proto = 6, .exts = "a"), REASON_NONE);
+	/* options: padding that carries something, a jumbogram, one that is cut */
+	static const struct {
+		uint8_t kind, len, byte, why;
+	} options[] = { { 1, 4, 0, REASON_NONE },
+			{ 1, 4, 7, REASON_EXTENSION },
+			{ 0xc2, 4, 0, REASON_EXTENSION },
+			{ 1, 5, 0, REASON_MALFORMED },
+			{ 5, 4, 1, REASON_NONE } };
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		size_t n = craft(&(struct craft){ OUT6, .proto = 17, .exts = "h" }, buf);
+		buf[56] = options[i].kind;
+		buf[57] = options[i].len;
+		buf[59] = options[i].byte;
+		f = (struct frame){ .bytes = slice_of(buf, n), .wirelen = (uint32_t)n };
+		decode(&f);
+		assert_why(f, options[i].why);
+	}
+	/* routes and times of IPv4 */
+	assert_why(DECODE(OUT, .proto = 17, .options = "070704c0000201 00"), REASON_EXTENSION);
+	assert_why(DECODE(OUT, .proto = 17, .options = "44080500 00000000"), REASON_EXTENSION);
 	/* source routing of IPv4 */
 	assert_why(DECODE(OUT, .proto = 17, .options = "830704c0000201 00"), REASON_EXTENSION);
 	assert_why(DECODE(OUT, .proto = 17, .options = "890704c0000201 00"), REASON_EXTENSION);

@@ -208,6 +208,73 @@ static void dhcp(void **state)
 	assert_forwarded(w, REASON_OUTBOUND);
 }
 
+static void far_enough(void **state)
+{
+	(void)state;
+	FROM_POT(OUT, .proto = 17, .dport = 9, .ttl = 1);
+	assert_dropped(w, REASON_TTL);
+	FROM_POT(OUT6, .proto = 17, .dport = 9, .ttl = 1);
+	assert_dropped(w, REASON_TTL);
+	FROM_POT(OUT, .proto = 17, .dport = 9, .ttl = 2);
+	assert_forwarded(w, REASON_OUTBOUND);
+	/* on the link that is enough */
+	FROM_POT(OUT, .proto = 17, .dport = 9, .ttl = 1, .dst = "192.0.2.1");
+	assert_forwarded(w, REASON_OUTBOUND);
+	FROM_POT(OUT, .proto = 17, .dport = 1900, .ttl = 1, .dst = "239.255.255.250", .dmac = "01:00:5e:7f:ff:fa");
+	assert_forwarded(w, REASON_OUTBOUND);
+}
+
+/* A broadcast frame with a packet for one in it passes by whoever looks at MACs. */
+static void for_one_to_all(void **state)
+{
+	(void)state;
+	FROM_POT(OUT, .proto = 17, .dport = 9, .dmac = "ff:ff:ff:ff:ff:ff");
+	assert_dropped(w, REASON_MULTICAST);
+	FROM_POT(OUT6, .proto = 17, .dport = 9, .dmac = "33:33:00:00:00:01");
+	assert_dropped(w, REASON_MULTICAST);
+	FROM_POT(OUT, .proto = 17, .dport = 9, .dmac = "ff:ff:ff:ff:ff:ff", .dst = "192.0.2.11");
+	assert_dropped(w, REASON_MULTICAST);
+	FROM_POT(OUT, .proto = 17, .dport = 137, .dmac = "ff:ff:ff:ff:ff:ff", .dst = "192.0.2.255");
+	assert_forwarded(w, REASON_OUTBOUND);
+	FROM_UP(IN, .proto = 17, .dport = 9, .dmac = "ff:ff:ff:ff:ff:ff");
+	assert_dropped(w, REASON_MULTICAST);
+	FROM_UP(IN6, .proto = 6, .dport = 9, .flags = TCP_SYN, .dmac = "33:33:00:00:00:01");
+	assert_dropped(w, REASON_MULTICAST);
+}
+
+static void group_queries(void **state)
+{
+	(void)state;
+	static const uint8_t query[8] = { 0x11, 10, 0xee, 0xf5 }, report[8] = { 0x16, 0, 0, 0 };
+	FROM_POT(OUT, .proto = 2, .dst = "224.0.0.1", .dmac = "01:00:5e:00:00:01", .ttl = 1, .options = "94040000",
+		 .payload = 8, .data = query);
+	assert_dropped(w, REASON_DENIED);
+	FROM_POT(OUT, .proto = 2, .dst = "224.0.0.22", .dmac = "01:00:5e:00:00:16", .ttl = 1, .options = "94040000",
+		 .payload = 8, .data = report);
+	assert_true(w->reason != REASON_TTL && w->reason != REASON_EXTENSION && w->reason != REASON_MALFORMED);
+	FROM_POT(OUT6, .proto = 58, .icmp_type = 130, .dst = "ff02::1", .dmac = "33:33:00:00:00:01", .exts = "h",
+		 .payload = 20);
+	assert_dropped(w, REASON_DENIED);
+}
+
+/* From beyond the link, in fragments, behind headers: what stacks ignore, or should. */
+static void resolution_from_afar(void **state)
+{
+	(void)state;
+#define NS .proto = 58, .icmp_type = 135, .nd_target = "2001:db8::10", .nd_lladdr = ROUTER_MAC
+	FROM_UP(IN6, NS);
+	assert_forwarded(w, REASON_RESOLUTION);
+	FROM_UP(IN6, NS, .ttl = 64);
+	assert_dropped(w, REASON_MALFORMED);
+	FROM_UP(IN6, NS, .exts = "d");
+	assert_dropped(w, REASON_MALFORMED);
+	FROM_UP(IN6, NS, .fragment = true);
+	assert_dropped(w, REASON_MALFORMED);
+	FROM_UP(IN6, .proto = 58, .icmp_type = 134, .ttl = 254, .src = "fe80::1", .dst = "ff02::1",
+		.dmac = "33:33:00:00:00:01", .payload = 8);
+	assert_dropped(w, REASON_MALFORMED);
+}
+
 /* The tables of MACs and addresses are the operator's: no frame changes them. */
 static void nothing_is_learned(void **state)
 {
@@ -237,6 +304,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(link_protocols, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(dhcp, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_is_learned, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(far_enough, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(for_one_to_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(group_queries, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(resolution_from_afar, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
