@@ -11,7 +11,8 @@
  *   honeypot N mac MAC addr PREFIX...      a port; 0 and 1 exist in network 0 only if named
  *   policy N WORD...                       outbound.CLASS=COUNT/SECONDS (or unlimited), lateral.CLASS=...,
  *                                          flow.bytes= flow.packets= honeypot.bytes= honeypot.packets= (N or
- *                                          N/SECONDS), inbound-deny, multicast-allow
+ *                                          N/SECONDS), inbound-deny, multicast-allow; dns.queries= dns.names=
+ *                                          (COUNT/SECONDS) dns.entropy= dns.label= dns.type=, the last several times
  *   pcap FILE [repair] [causal]            every frame of a capture: from the honeypot whose MAC it has, else
  *                                          from the uplink. repair: computes TCP checksums that were left to
  *                                          a network card. causal: leaves out the rest of a conversation
@@ -148,6 +149,27 @@ static bool limit_word(struct policy *p, const char *key, char *value)
 	return false;
 }
 
+static bool dns_word(struct dns_policy *d, const char *key, char *value)
+{
+	if (strncmp(key, "dns.", 4))
+		return false;
+	d->on = 1;
+	key += 4;
+	if (!strcmp(key, "queries"))
+		d->queries = limit_of(value);
+	else if (!strcmp(key, "names"))
+		d->names = limit_of(value);
+	else if (!strcmp(key, "entropy"))
+		d->entropy = (uint16_t)number(value);
+	else if (!strcmp(key, "label"))
+		d->label_max = (uint8_t)number(value);
+	else if (!strcmp(key, "type") && d->ntypes < DNS_TYPES)
+		d->types[d->ntypes++] = (uint16_t)number(value);
+	else
+		return false;
+	return true;
+}
+
 static void policy(char *s)
 {
 	struct gw_policy_entry e = { .port = (uint16_t)number(word(&s)) };
@@ -166,7 +188,7 @@ static void policy(char *s)
 			budget_of(v, &p->flow, x[5] == 'b');
 		else if (v && (!strcmp(x, "honeypot.bytes") || !strcmp(x, "honeypot.packets")))
 			budget_of(v, &p->honeypot, x[9] == 'b');
-		else if (!v || !limit_word(p, x, v))
+		else if (!v || (!limit_word(p, x, v) && !dns_word(&p->dns, x, v)))
 			fail("unknown word", x);
 	}
 	uint32_t i = 0;

@@ -265,9 +265,16 @@ void dns_find(struct gateway *g, struct frame *f)
 	    !payload(f, &s) || !slice_be16(&s, &id))
 		return;
 	struct port *p = asker_of(g, f, false);
-	struct question *q = p ? find(pot_of(g, p), f, id, NULL) : NULL;
-	if (!q || !q->moved)
+	const struct policy *pol = p ? policy_of(&g->policies, p->conf.port) : NULL;
+	if (!pol || !pol->dns.on)
 		return;
+	struct question *q = find(pot_of(g, p), f, id, NULL);
+	if (!q || !q->moved) {
+		/* Else it would begin a conversation, and what the honeypot sends
+		 * to that port 53 would be replies. */
+		verdict_drop(f, REASON_DNS);
+		return;
+	}
 	struct tuple t = f->t;
 	memcpy(t.saddr, q->asked, 16);
 	flow_key_of(&t, f->in->conf.net, ICMP_KIND_NONE, 0, 0, 0, &key, &from_a);

@@ -39,7 +39,8 @@ void dns_free(struct dns *d);
 void dns_forget(struct dns *d, uint16_t slot);
 
 /* Behind flow_find: an answer of the operator's resolver belongs to the flow of
- * its question. */
+ * its question. Drops what comes from port 53 outside and answers nothing, if the
+ * honeypot's policy has dns.on. */
 void dns_find(struct gateway *g, struct frame *f);
 
 /* A frame to or from UDP port 53, or to TCP port 53, of a honeypot whose policy

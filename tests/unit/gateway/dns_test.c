@@ -14,6 +14,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	w = world_new(2, NULL);
+	const struct policy on = { .dns = { .on = 1 } };
+	world_policy(w, 1, &on);
 	pol = (struct policy){ .dns = { .on = 1 } };
 	return 0;
 }
@@ -531,16 +533,16 @@ static void the_operators_resolver(void **state)
 	assert_sent(TELL(&a), VERDICT_DROP, REASON_DNS);
 	/* Another id, another port, another sender: no flow of ours. */
 	struct text other = answer(8, "www.example.org", 1);
-	assert_sent(TELL(&other, .src = "203.0.113.53"), VERDICT_DROP, REASON_NO_FLOW);
-	assert_sent(TELL(&a, .src = "203.0.113.53", .dport = 4001), VERDICT_DROP, REASON_NO_FLOW);
-	assert_sent(TELL(&a, .src = "203.0.113.54"), VERDICT_DROP, REASON_NO_FLOW);
+	assert_sent(TELL(&other, .src = "203.0.113.53"), VERDICT_DROP, REASON_DNS);
+	assert_sent(TELL(&a, .src = "203.0.113.53", .dport = 4001), VERDICT_DROP, REASON_DNS);
+	assert_sent(TELL(&a, .src = "203.0.113.54"), VERDICT_DROP, REASON_DNS);
 	s = TELL(&a, .src = "203.0.113.53");
 	assert_int_equal(s.verdict, VERDICT_REWRITE);
 	assert_true(s.flow);
 	assert_memory_equal(s.edit.saddr, "\306\63\144\7", 4); /* 198.51.100.7, which was asked */
 	assert_memory_equal(s.edit.daddr, "\300\0\2\12", 4);
 	assert_memory_equal(w->dns.src, "\306\63\144\7", 4);
-	assert_sent(TELL(&a, .src = "203.0.113.53"), VERDICT_DROP, REASON_NO_FLOW);
+	assert_sent(TELL(&a, .src = "203.0.113.53"), VERDICT_DROP, REASON_DNS);
 	/* IPv6 is its equal. */
 	s = walk(0, (struct craft){ OUT6, .sport = 4000, .dport = 53 }, &q, true);
 	assert_int_equal(s.verdict, VERDICT_REWRITE);
