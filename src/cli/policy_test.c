@@ -230,6 +230,13 @@ static int verdict(struct policy_test *t)
 	if (t->violations.n)
 		return cmd_fail(t->c, "%llu conversations would have left that must not",
 				(unsigned long long)t->violations.n);
+#ifndef MUTANT_JUDGE_SILENCE_PROVES
+	uint64_t said = 0;
+	for (unsigned i = 0; i < t->nhoneypots; i++)
+		said += t->seen[i].frames;
+	if (!said)
+		return cmd_fail(t->c, "no packet is a honeypot's, so that nothing is known: are these its addresses?");
+#endif
 #ifndef MUTANT_JUDGE_CUT_PROVES
 	if (n->cut_of_honeypots)
 		return cmd_fail(t->c,

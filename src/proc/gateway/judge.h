@@ -69,6 +69,7 @@ struct judge_input {
 
 struct judge_learn {
 	bool own, seen; /* its configured MAC; an address of it under `mac` */
+	bool spoken_to; /* at `mac`, but it has not spoken itself */
 	uint8_t mac[6];
 };
 

@@ -76,10 +76,19 @@ static void learn_from(struct judge *j, const struct pcap_record *rec, unsigned 
 		j->learn[p->conf.port].seen = true;
 		memcpy(j->learn[p->conf.port].mac, f.src, 6);
 	}
+	if (f.l3 == L3_ARP || (f.dst[0] & 1))
+		return;
+	p = gateway_by_addr(core(j), -1, receiver(&f, addr), addr);
+	if (p && !j->learn[p->conf.port].seen && !j->learn[p->conf.port].spoken_to) {
+		j->learn[p->conf.port].spoken_to = true;
+		memcpy(j->learn[p->conf.port].mac, f.dst, 6);
+	}
 }
 
 static void use_macs(struct judge *j)
 {
+	for (uint16_t i = 0; i < MODEL_HONEYPOTS; i++)
+		j->learn[i].seen |= j->learn[i].spoken_to;
 	for (uint16_t i = 0; i < MODEL_HONEYPOTS; i++) {
 		const struct judge_learn *l = &j->learn[i];
 		const struct port *p = gateway_port(core(j), i);

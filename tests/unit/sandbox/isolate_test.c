@@ -120,7 +120,7 @@ static void killed(enum role role, case_fn fn)
 	}
 }
 
-static const enum role roles[] = { ROLE_SUPER, ROLE_GATEWAY, ROLE_VMM, ROLE_EVIDENCE, ROLE_INTROSPECT };
+static const enum role roles[] = { ROLE_SUPER, ROLE_GATEWAY, ROLE_VMM, ROLE_EVIDENCE, ROLE_INTROSPECT, ROLE_JUDGE };
 #define NROLES (sizeof(roles) / sizeof(roles[0]))
 
 /* ---- what must still work ------------------------------------------------ */
