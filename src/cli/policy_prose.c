@@ -108,7 +108,7 @@ static void begins(FILE *out, const struct model *m, const struct policy *p, con
 	one_side(out, "out", p->outbound, p->rules.n || p->allow.n, in);
 	one_side(out, "between honeypots", p->lateral, p->rules.n || p->allow.n, in);
 	if (!all_zero(p->per_destination)) {
-		fprintf(out, "%sof those, with one address: ", in);
+		fprintf(out, "%sof all these, with one address: ", in);
 		classes(out, p->per_destination, true);
 		fputc('\n', out);
 	}

@@ -129,9 +129,10 @@ static uint64_t of_class(const struct model *m, const struct policy *p, unsigned
 		if (!(r->directions & (lateral ? RULE_LATERAL : RULE_OUT)) || !policy_rule_about(m, r, honeypot) ||
 		    !may_be_of(r, class) || r->state == RULE_STATE_ESTABLISHED)
 			continue;
-#ifndef MUTANT_EXPLAIN_TOO_LOW
-		n = plus(n, of_rule(m, r, honeypot, seconds, destinations));
+#ifdef MUTANT_EXPLAIN_TOO_LOW
+		n = 0;
 #endif
+		n = plus(n, of_rule(m, r, honeypot, seconds, destinations));
 		if (is_all_of(r, class, honeypot))
 			return least(n, narrow);
 	}

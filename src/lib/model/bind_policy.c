@@ -80,7 +80,9 @@ bool bind_preset(struct binder *b, const struct key *k, const struct node *v, vo
 		/* A preset is not made of presets. */
 		if (b->preset || (!b->lists.used[i] && !preset_bind(b, i)))
 			return bind_wrong(b, k, v, "a preset that is right");
-#ifndef MUTANT_MODEL_PRESET_OPEN
+#ifdef MUTANT_MODEL_PRESET_OPEN
+		(void)base;
+#else
 		*(struct policy *)base = b->lists.presets[i];
 #endif
 		if (b->job)
