@@ -88,10 +88,10 @@ static int enter_all(const struct msg *m, struct err *e)
 	return 0;
 }
 
-static int lab_enter(const char *name, struct err *e)
+static int lab_enter(const char *name, bool engine, struct err *e)
 {
 	struct cli_ctl ctl;
-	struct msg_empty req = { 0 };
+	struct cmd_lab req = { .place = engine ? LAB_PLACE_ENGINE : LAB_PLACE_LAB };
 	struct msg m;
 	bool entered = false;
 	int r = cli_ctl_open(&ctl, name, e);
@@ -117,7 +117,7 @@ static int lab_enter(const char *name, struct err *e)
 int cmd_lab(struct cmd *c)
 {
 	struct err e = { 0 };
-	if (lab_enter(c->args[0], &e) < 0)
+	if (lab_enter(c->args[0], cmd_flag(c, "engine"), &e) < 0)
 		return cmd_fail_err(c, &e, NULL);
 	fflush(c->out);
 	fflush(c->err);

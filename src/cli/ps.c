@@ -260,6 +260,10 @@ static void net_lines(const struct cmd *c, const struct ps_net *p, uint64_t now)
 		fprintf(c->out,
 			"  cut: evidence is not written any more%s%s, nothing passes; make room, then `skep up FILE`\n",
 			n->evidence_state < 0 ? ": " : "", n->evidence_state < 0 ? strerror(-n->evidence_state) : "");
+	if (n->engine_mode && n->engine != ENGINE_STATE_RUNNING)
+		fprintf(c->out, "  inline engine: does not run, %s; `skep rules %s` says why\n",
+			n->engine_mode == ENGINE_INLINE ? "nothing passes that it should see" : "frames pass unseen",
+			p->asked);
 	if (n->layer2 < n->uplinks)
 		fprintf(c->out, "  data control: the gateway alone on %u of %u uplinks, see `skep events %s`\n",
 			n->uplinks - n->layer2, n->uplinks, p->asked);
@@ -388,6 +392,8 @@ static json_t *net_json(const struct ps_net *p, bool verbose)
 	    (json_int_t)n->frames_forwarded, "frames_dropped", (json_int_t)n->frames_dropped, "frames_recorded",
 	    (json_int_t)n->frames_recorded, "honeypots", honeypots, "frozen", n->frozen != 0, "sinkholes",
 	    (json_int_t)n->sinks, "sinkholes_wanted", (json_int_t)n->sinks_wanted);
+	static const char *const engines[] = { "none", "starting", "running", "failed" };
+	json_object_set_new(v, "engine", json_string(n->engine < 4 ? engines[n->engine] : "?"));
 	json_object_set_new(v, "uplinks", json_integer(n->uplinks));
 	json_object_set_new(v, "kernel_layer", json_integer(n->layer2));
 	if (verbose)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from honeynet import Net, equal, eventually, main, run, skep, true, two
+from honeynet import SKEP, Net, equal, eventually, main, run, skep, true, two
 
 RULES = """\
 alert tcp any any -> $HOME_NET 22 (msg:"a client called lookhere"; flow:to_server; content:"SSH-2.0-lookhere"; sid:1000001; rev:3; priority:2;)
@@ -145,9 +145,49 @@ def test_bad_rules():
     true(status != 0 and "missing.rules" in out, out)
 
 
+FORWARDER = """
+import socket, select, sys
+a, b = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) for _ in range(2)]
+a.bind(("left", 0)); b.bind(("right", 0))
+for s in (a, b): s.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
+print("forwarding", flush=True)
+while True:
+    for s in select.select([a, b], [], [])[0]:
+        f = s.recv(65536)
+        if b"badword" in f and f[23] == 17:
+            f = f[:40] + b"\\0\\0" + f[42:].replace(b"badword", b"goodwrd")
+        (b if s is a else a).send(f)
+"""
+
+
+def test_appliance():
+    """any appliance between two interfaces: nothing passes without it, and it may change payloads"""
+    text = two("inline") + "engine:\n  interfaces: [left, right]\n"
+    net.write(text.replace("policy:\n", "policy:\n  inspect: inline\n"))
+    net.up()
+    status, _ = net.lab("ping", "-c", "1", "-W", "2", "192.0.2.11", check=False)
+    true(status != 0, "it answers without an appliance")
+    p = subprocess.Popen([SKEP, "lab", net.name, "--engine", "--", "python3", "-c", FORWARDER], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True)
+    net.procs.append(p)
+    line = p.stdout.readline()
+    true("forwarding" in line, line)
+    true(eventually(works, 30), "no ssh through the appliance")
+    udp("a badword here")
+    time.sleep(1)
+    rows = packets('frame contains "a badword here" && !icmp')
+    true(rows and all(r[0].startswith("uplink") for r in rows), rows)
+    rows = packets('frame contains "a goodwrd here" && !icmp')
+    true(rows and all(r[0] == "engine-in" and "verdict=rewrite" in r[1] and "out=one" in r[1] for r in rows), rows)
+    p.kill()
+    p.wait()
+    status, _ = net.lab("ping", "-c", "1", "-W", "2", "192.0.2.11", check=False)
+    true(status != 0, "it answers without an appliance")
+
+
 if __name__ == "__main__":
     try:
-        code = main([test_up, test_alert, test_drop, test_kill, test_bad_rules])
+        code = main([test_up, test_alert, test_drop, test_kill, test_bad_rules, test_appliance])
     finally:
         net.end()
     sys.exit(code)

@@ -324,10 +324,14 @@ const struct command command_table[] = {
 	{ .name = "lab",
 	  .args = "NAME -- CMD...",
 	  .brief = "run a command as the intruder",
-	  .text = "Runs CMD in the lab of the honeynet NAME: the network namespace that plays the outside world. CMD "
-		  "sees the "
-		  "honeypots as an intruder would and has no other network. The exit status is that of CMD.\n\n"
-		  "  skep lab demo -- nmap 192.0.2.10",
+	  .text =
+	      "Runs CMD in the lab of the honeynet NAME: the network namespace that plays the outside world. CMD "
+	      "sees the "
+	      "honeypots as an intruder would and has no other network. The exit status is that of CMD.\n\n"
+	      "With --engine it runs where the two interfaces of the file's engine: interfaces are: an appliance that "
+	      "forwards between them.\n\n"
+	      "  skep lab demo -- nmap 192.0.2.10",
+	  .opts = OPTS({ 0, "engine", OPT_FLAG, NULL, "Run CMD between the inline engine's interfaces" }),
 	  .min_args = 2,
 	  .max_args = -1,
 	  .kind = ARG_HONEYNET,

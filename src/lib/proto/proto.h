@@ -38,7 +38,7 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(CMD_FREEZE, cmd_freeze, 0, 0, CLI, SUPER, STATE_ANY)                                                         \
 	X(CMD_POLICY, cmd_policy, 0, 2, CLI, SUPER, STATE_RUN) /* fds: model, YAML source */                           \
 	X(CMD_ENGINE, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)  /* REP_ENGINE */                                        \
-	X(CMD_LAB, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                             \
+	X(CMD_LAB, cmd_lab, 0, 0, CLI, SUPER, STATE_RUN)                                                               \
 	/* This connection is the notify process's from now on; no REP_END follows */                                  \
 	X(CMD_NOTIFY, msg_empty, 0, 0, CLI, SUPER, STATE_RUN)                                                          \
 	X(REP_PROGRESS, rep_progress, 0, 0, SUPER, CLI, STATE_ANY)                                                     \
@@ -58,8 +58,8 @@ enum proto_state { STATE_INIT = 1, STATE_RUN = 2, STATE_DRAIN = 4 };
 	X(PRIV_LAB_DEL, priv_lab, 0, 0, SUPER, PRIV, STATE_ANY)                                                        \
 	/* The kernel's own layer at a network's uplink; fd: layer2_pot[n]. Replaces the one before */                 \
 	X(PRIV_LAYER2, priv_layer2, 0, 1, SUPER, PRIV, STATE_UP)                                                       \
-	X(PRIV_LAB_FDS, msg_empty, 0, 0, SUPER, PRIV, STATE_RUN) /* answer's fds: user ns, net ns, mount ns */         \
-	X(PRIV_DISK, priv_disk, 0, 0, SUPER, PRIV, STATE_ANY)    /* answer's fds: overlay, base */                     \
+	X(PRIV_LAB_FDS, cmd_lab, 0, 0, SUPER, PRIV, STATE_RUN) /* answer's fds: user ns, net ns, mount ns */           \
+	X(PRIV_DISK, priv_disk, 0, 0, SUPER, PRIV, STATE_ANY)  /* answer's fds: overlay, base */                       \
 	/* fds: frames, console, control, overlay, base; and where hooks are wanted: ring, plan */                     \
 	X(PRIV_VMM, priv_vmm, 0, 8, SUPER, PRIV, STATE_UP)                                                             \
 	X(PRIV_MEMORY, priv_memory, 0, 0, SUPER, PRIV,                                                                 \
@@ -210,6 +210,13 @@ struct cmd_policy {
 };
 #define POLICY_DRY_RUN 1u
 
+/* Into whose network namespace. */
+enum lab_place { LAB_PLACE_LAB, LAB_PLACE_ENGINE };
+struct cmd_lab {
+	uint32_t place; /* enum lab_place */
+	uint32_t pad;
+};
+
 struct rep_progress {
 	uint32_t step, steps;
 	char text[248];
@@ -220,10 +227,11 @@ struct rep_net {
 	char mode[16];                     /* "root" or "rootless" */
 	int32_t gateway_pid, evidence_pid; /* 0 = dead */
 	int32_t super_pid, priv_pid;
-	int32_t evidence_state;   /* 0 or the negative errno with which it stopped */
-	uint32_t frozen;          /* 1: the whole honeynet is */
-	uint32_t uplinks, layer2; /* networks with an uplink; those where the kernel's layer is in force */
-	uint64_t started;         /* ns, realtime */
+	int32_t evidence_state;       /* 0 or the negative errno with which it stopped */
+	uint32_t frozen;              /* 1: the whole honeynet is */
+	uint32_t engine, engine_mode; /* enum engine_state, engine_mode */
+	uint32_t uplinks, layer2;     /* networks with an uplink; those where the kernel's layer is in force */
+	uint64_t started;             /* ns, realtime */
 	uint64_t frames_in, frames_forwarded, frames_dropped;
 	uint64_t frames_recorded;
 	/* networks whose policies send to a sinkhole, and those that have one */

@@ -433,8 +433,11 @@ int verb_lab_del(struct priv *p, struct msg *m, struct verb_reply *r, struct err
 
 int verb_lab_fds(struct priv *p, struct msg *m, struct verb_reply *r, struct err *e)
 {
-	(void)m;
-	if (!p->lab.made)
+	bool engine = MSG_BODY_AS(m, cmd_lab)->place == LAB_PLACE_ENGINE;
+	if (engine && p->engine_ns < 0)
+		return err_set(e, -ENOENT,
+			       "there is no pair of interfaces for an appliance: the file has no engine: interfaces");
+	if (!engine && !p->lab.made)
 		return err_set(e, -ENOENT, "this honeynet has no lab");
 	if (!p->root) {
 		int fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
@@ -443,7 +446,7 @@ int verb_lab_fds(struct priv *p, struct msg *m, struct verb_reply *r, struct err
 		r->fds[r->nfds++] = fd;
 		r->done.kind |= LAB_FD_USER;
 	}
-	int fd = fcntl(p->lab.ns, F_DUPFD_CLOEXEC, 0);
+	int fd = fcntl(engine ? p->engine_ns : p->lab.ns, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return err_sys(e, -errno, "cannot copy an fd"); /* the reply's fds are closed by the caller */
 	r->fds[r->nfds++] = fd;

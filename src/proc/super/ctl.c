@@ -245,15 +245,16 @@ static void lab_answer(struct super *s, void *arg, struct answer *a)
 	ctl_end(s, &to, 0, "lab");
 }
 
-static void cmd_lab(struct super *s, struct client *c, const struct reply_to *to)
+static void cmd_lab(struct super *s, struct client *c, const struct reply_to *to, const struct cmd_lab *what)
 {
-	struct msg_empty x = { 0 };
-	if (s->model.magic && s->model.uplink != UPLINK_LAB) {
+	struct cmd_lab x = { .place = what->place };
+	if (x.place == LAB_PLACE_LAB && s->model.magic && s->model.uplink != UPLINK_LAB) {
 		ctl_end(s, to, -ENOENT, "%s has no lab: its file says `uplink: none`", s->name);
 		return;
 	}
 	c->lab_req = to->req;
-	super_event(s, to, "operator", "skep.lab", NULL, "entered the lab");
+	super_event(s, to, "operator", "skep.lab", NULL,
+		    x.place == LAB_PLACE_LAB ? "entered the lab" : "entered the place of the inline engine");
 	int r = ask(s, &s->priv, MSG_PRIV_LAB_FDS, &x, sizeof(x), NULL, 0, 0, lab_answer, (void *)(uintptr_t)c->id);
 	if (r < 0)
 		ctl_end(s, to, r, "priv does not answer");
@@ -286,7 +287,7 @@ static void command(struct super *s, struct client *c, struct msg *m)
 		engine_request(s, &to);
 		break;
 	case MSG_CMD_LAB:
-		cmd_lab(s, c, &to);
+		cmd_lab(s, c, &to, MSG_BODY_AS(m, cmd_lab));
 		break;
 	case MSG_CMD_POLICY:
 		policy_request(s, &to, m);

@@ -145,6 +145,8 @@ void ps_request(struct super *s, const struct reply_to *to, bool verbose)
 		ps->net.uplinks += s->nets[i].used && s->nets[i].lab;
 		ps->net.layer2 += s->nets[i].used && s->nets[i].lab && s->nets[i].layer2;
 	}
+	ps->net.engine = s->engine.state;
+	ps->net.engine_mode = s->engine.mode;
 	memcpy(ps->net.name, s->name, sizeof(ps->net.name));
 	sinks_ps(s, &ps->net);
 	memcpy(ps->net.evidence, s->evidence_dir, sizeof(ps->net.evidence));

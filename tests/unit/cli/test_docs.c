@@ -126,9 +126,10 @@ static void completion(void **arg)
 static void doctor(void **arg)
 {
 	(void)arg;
-	static const char *const names[] = { "userns", "seccomp",    "landlock", "cgroup", "ptrace",       "probes",
-					     "kvm",    "registers",  "tun",      "memory", "disk",         "uml",
-					     "shim",   "mmdebstrap", "mke2fs",   "images", "introspection" };
+	static const char *const names[] = { "userns",     "seccomp", "landlock",  "cgroup",       "ptrace",
+					     "probes",     "kvm",     "registers", "tun",          "memory",
+					     "disk",       "uml",     "shim",      "suricata",     "nft",
+					     "mmdebstrap", "mke2fs",  "images",    "introspection" };
 	const struct ran *r = run(NULL, "doctor", "--json", NULL);
 	json_t *v = json_loads(r->out, 0, NULL);
 	assert_non_null(v);

@@ -56,10 +56,10 @@ static struct priv_lab both_families(uint32_t net)
 /* Runs fn in the lab's namespaces, in a child; returns its exit status. */
 static int in_lab(struct net *n, int (*fn)(void *arg), void *arg)
 {
-	struct msg_empty none = { 0 };
+	struct cmd_lab place = { 0 };
 	struct priv_done done;
 	int fds[4], status;
-	CALL(n, PRIV_LAB_FDS, &none, NULL, 0, &done, fds);
+	CALL(n, PRIV_LAB_FDS, &place, NULL, 0, &done, fds);
 	assert_int_equal(done.status, 0);
 	assert_int_equal(done.kind, n->uid ? 3 : 2);
 	pid_t pid = fork();
@@ -413,9 +413,9 @@ static void test_limits(void **state)
 	for (int i = 0; i < test_nuids; i++) {
 		struct net n;
 		struct priv_done done;
-		struct msg_empty none = { 0 };
+		struct cmd_lab place = { 0 };
 		net_up(&n, "lab", test_uids[i]);
-		CALL(&n, PRIV_LAB_FDS, &none, NULL, 0, &done, NULL);
+		CALL(&n, PRIV_LAB_FDS, &place, NULL, 0, &done, NULL);
 		assert_int_equal(done.status, -ENOENT);
 		struct priv_lab v = both_families(0), w;
 		CALL(&n, PRIV_LAB_DEL, &v, NULL, 0, &done, NULL);

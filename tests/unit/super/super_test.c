@@ -529,7 +529,7 @@ static void test_console_and_lab(void **state)
 	assert_true(world_run(&w, 3000));
 	assert_int_equal(w.status, 0);
 	assert_int_equal(w.fds, 1);
-	world_ask(&w, MSG_CMD_LAB, &none, sizeof(none));
+	world_ask(&w, MSG_CMD_LAB, &(struct cmd_lab){ 0 }, sizeof(struct cmd_lab));
 	assert_true(world_run(&w, 3000));
 	assert_int_equal(w.status, 0);
 	assert_int_equal(w.fds, 1);
