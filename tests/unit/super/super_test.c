@@ -524,7 +524,6 @@ static void test_console_and_lab(void **state)
 	static struct world w;
 	up(&w, 1);
 	struct cmd_console c = { .honeypot = "web0" };
-	struct msg_empty none = { 0 };
 	world_ask(&w, MSG_CMD_CONSOLE, &c, sizeof(c));
 	assert_true(world_run(&w, 3000));
 	assert_int_equal(w.status, 0);
