@@ -530,43 +530,50 @@ static size_t tagged(uint8_t *b, size_t n)
 }
 
 struct listener {
-	int ready, go;
+	int ready;
 	uint16_t port;
 };
 
-/* In the lab: how many datagrams to this port arrive while the test sends. */
+#define SENTINEL 999 /* source port of a frame that always passes */
+
+/* In the lab: how many datagrams to this port arrive before the sentinel does. */
 static int listener(void *arg)
 {
 	const struct listener *l = arg;
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(l->port) };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), got = 0;
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(l->port) }, from;
+	struct timeval wait = { .tv_sec = 10 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	char byte = 0;
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || write(l->ready, &byte, 1) != 1 ||
-	    read(l->go, &byte, 1) != 1)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 || write(l->ready, &byte, 1) != 1)
 		return 95;
-	while (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
-		got++;
-	return got;
+	for (int got = 0;; got++) {
+		socklen_t n = sizeof(from);
+		if (recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &n) < 0)
+			return 96;
+		if (ntohs(from.sin_port) == SENTINEL)
+			return got;
+	}
 }
 
-static int heard(struct net *n, int port, uint8_t *frame, size_t len, uint16_t dport)
+/* `good` is an address that may send with pot_mac. */
+static int heard(struct net *n, int port, uint8_t *frame, size_t len, uint16_t dport, const char *good)
 {
-	int ready[2], go[2], got = -1;
+	int ready[2], got = -1;
+	uint8_t last[64];
 	char byte = 0;
-	assert_int_equal(pipe(ready) | pipe(go), 0);
-	struct listener l = { ready[1], go[0], dport };
+	assert_int_equal(pipe(ready), 0);
+	struct listener l = { ready[1], dport };
 	pid_t pid = fork(); /* in_lab waits for its child */
 	if (pid == 0)
 		_exit(in_lab(n, listener, &l));
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_int_equal(write(port, frame, len), len);
-	usleep(100000);
-	assert_int_equal(write(go[1], &byte, 1), 1);
+	len = forged(last, pot_mac, good, "192.0.2.1", SENTINEL, dport);
+	assert_int_equal(write(port, last, len), len);
 	waitpid(pid, &got, 0);
-	for (int i = 0; i < 2; i++) {
-		close(ready[i]);
-		close(go[i]);
-	}
+	close(ready[0]);
+	close(ready[1]);
 	return WEXITSTATUS(got);
 }
 
@@ -587,7 +594,7 @@ static void test_layer2(void **state)
 		assert_int_equal(done.status, 0);
 		/* What the kernel takes without it. */
 		size_t len = forged(f, other, "192.0.2.99", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.10"), 1);
 		memcpy(pot.mac, pot_mac, 6);
 		int list = memfd_create("pots", MFD_CLOEXEC);
 		assert_int_equal(write(list, &pot, sizeof(pot)), sizeof(pot));
@@ -597,17 +604,17 @@ static void test_layer2(void **state)
 		assert_int_equal(done.status, 0);
 		/* Its own address from its own MAC, and nothing else. */
 		len = forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.10"), 1);
 		len = forged(f, pot_mac, "192.0.2.11", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.10"), 0);
 		len = forged(f, other, "192.0.2.10", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.10"), 0);
 		len = forged(f, pot_mac, "203.0.113.5", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.10"), 0);
 		len = forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 67, 68);
-		assert_int_equal(heard(&n, port, f, len, 68), 0);
+		assert_int_equal(heard(&n, port, f, len, 68, "192.0.2.10"), 0);
 		len = tagged(f, forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 1000, 2000));
-		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.10"), 0);
 		/* Loaded anew, in one go. */
 		pot.addrs[0] = address("192.0.2.11");
 		assert_int_equal(pwrite(list, &pot, sizeof(pot), 0), sizeof(pot));
@@ -615,9 +622,9 @@ static void test_layer2(void **state)
 		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
 		assert_int_equal(done.status, 0);
 		len = forged(f, pot_mac, "192.0.2.10", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 0);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.11"), 0);
 		len = forged(f, pot_mac, "192.0.2.11", "192.0.2.1", 1000, 2000);
-		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.11"), 1);
 		/* Nonsense changes nothing. */
 		v.n = 2;
 		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
@@ -625,7 +632,7 @@ static void test_layer2(void **state)
 		v.net = 3;
 		CALL(&n, PRIV_LAYER2, &v, &list, 1, &done, fds);
 		assert_int_equal(done.status, -ENOENT);
-		assert_int_equal(heard(&n, port, f, len, 2000), 1);
+		assert_int_equal(heard(&n, port, f, len, 2000, "192.0.2.11"), 1);
 		close(list);
 		close(port);
 		net_quit(&n);
