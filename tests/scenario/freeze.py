@@ -121,7 +121,8 @@ def test_recorded():
         seen["from" if src == ONE else "to" if dst == ONE else "arp" if arp else "other"] += 1
     true(seen["from"] and seen["to"] and seen["arp"], seen)
     print(f"# recorded as frozen: {dict(seen)}")
-    told = [e["policy"] for e in net.events() if e["event_type"] == "policy" and e["policy"]["eventid"] != "skep.policy.set"]
+    told = [e["policy"] for e in net.events() if e["event_type"] == "policy" and
+            e["policy"]["eventid"] in ("skep.policy.frozen", "skep.policy.thawed")]
     equal([(e["eventid"].rsplit(".", 1)[1], e.get("honeypot")) for e in told],
           [("frozen", "one"), ("frozen", "two"), ("thawed", "two"), ("thawed", "one"), ("frozen", None), ("thawed", None)])
     equal({e["uid"] for e in told}, {os.getuid()}, "who did it")
