@@ -194,7 +194,9 @@ static uint8_t narrow(struct gateway *g, struct charges *c, const struct policy 
 	    !fits(g, c, pol, key_of(LIMIT_OF_ADDRESS, t->slot, t->family, t->to), &pol->fan_out, now))
 		return REASON_LIMIT_FAN_OUT;
 #endif
-#ifndef MUTANT_CONCURRENT_FREE
+#ifdef MUTANT_CONCURRENT_FREE
+	(void)fl;
+#else
 	if (pol->concurrent && !(fl && fl->counted)) {
 		struct limit many = { pol->concurrent, CONCURRENT_TURN };
 		struct limit_key key = key_of(LIMIT_OF_CONCURRENT, t->slot, 0, NULL);
@@ -329,6 +331,11 @@ void decide_again(struct gateway *g, const struct frame *f)
 	} else if (decision_plays(d->action)) {
 		/* It has begun with the real destination; nobody can take over. */
 		bar_both(d, REASON_RULE);
+	} else if (d->bar[f->dir] && !d->bar[0]) {
+		/* This frame is none that could be charged: ask again for the next. */
+		keep(g, f, fl, d);
+		fl->generation = 0;
+		return;
 	} else if (!d->bar[0] && d->window != fl->window) {
 		if ((reason = plan(g, &a.talk, d, fl, f->now, &a.charges))) {
 			bar_both(d, reason);

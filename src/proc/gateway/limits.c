@@ -257,8 +257,12 @@ static void sweep(struct limits *t, struct limit_share *s, unsigned n, uint64_t 
 
 static struct limit_window *create(struct limits *t, const struct limit_key *k, uint64_t now)
 {
+	struct limit_key g = grave_of(k);
 	sweep(t, share_of(t, k->slot), SWEEP_FEW, now);
-	return make(t, k);
+	const struct limit_window *grave = find(t, &g);
+	struct limit_window *w = make(t, k);
+	w->lost = grave ? grave->lost : 0;
+	return w;
 }
 
 bool limits_room(struct limits *t, uint16_t slot, unsigned n, uint64_t now)
@@ -338,9 +342,9 @@ bool limits_fan_full(struct limits *t, const struct limit_key *k, const struct l
 		s->lost = w->newest;
 		drop_window(t, w);
 	}
-	if (find(t, k))
-		return false;
-	return s->addresses >= l->count || (s->lost && now - s->lost <= span);
+	if (s->lost && now - s->lost <= span)
+		return true;
+	return s->addresses + !find(t, k) > l->count; /* more than that: the limit was higher */
 }
 
 void limits_fan_add(struct limits *t, const struct limit_key *k, const struct limit *l, uint64_t now)

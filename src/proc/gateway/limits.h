@@ -69,8 +69,7 @@ bool limits_room(struct limits *t, uint16_t slot, unsigned n, uint64_t now);
 /* Counts an event. There must be room. */
 void limits_add(struct limits *t, const struct limit_key *k, const struct limit *l, uint64_t now);
 
-/* The same for different addresses: k->what is LIMIT_OF_ADDRESS. An address that
- * counts already is never one too many. */
+/* The same for different addresses: k->what is LIMIT_OF_ADDRESS. */
 bool limits_fan_full(struct limits *t, const struct limit_key *k, const struct limit *l, uint64_t now);
 void limits_fan_add(struct limits *t, const struct limit_key *k, const struct limit *l, uint64_t now);
 
