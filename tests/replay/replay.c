@@ -11,15 +11,24 @@
  *   honeypot N mac MAC addr PREFIX...      a port; 0 and 1 exist in network 0 only if named
  *   policy N WORD...                       outbound.CLASS=COUNT/SECONDS (or unlimited), lateral.CLASS=...,
  *                                          flow.bytes= flow.packets= honeypot.bytes= honeypot.packets= (N or
- *                                          N/SECONDS), inbound-deny, multicast-allow; dns.queries= dns.names=
- *                                          (COUNT/SECONDS) dns.entropy= dns.label= dns.type=, the last several times
+ *                                          N/SECONDS), inbound-deny, multicast-allow, roach-motel; dns.queries=
+ *                                          dns.names= (COUNT/SECONDS) dns.entropy= dns.label= dns.type=, the last
+ *                                          several times;
+ *                                          per-destination.CLASS=, per-source.CLASS=, fan-out= (COUNT/SECONDS),
+ *                                          concurrent=N, jitter=PERCENT
+ *   list N fence|black|allow PREFIX...     after the policy of N; only once each
+ *   rule N NAME ACTION WORD...             one more rule of N (all of one honeypot together); ACTION: allow limit
+ *                                          first reset drop; WORD: out lateral in (at least one), tcp, udp,
+ *                                          ports=A or A-B, to=PREFIX, from=PREFIX, limit=COUNT/SECONDS,
+ *                                          per=honeypot|destination|source|honeynet, bytes=N, packets=N
  *   pcap FILE [repair] [causal]            every frame of a capture: from the honeypot whose MAC it has, else
  *                                          from the uplink. repair: computes TCP checksums that were left to
  *                                          a network card. causal: leaves out the rest of a conversation
  *                                          whose first frame was dropped, which would never have been
  *   wait SECONDS
  *   frame PORT KEY=VALUE...                a frame of our own; PORT is a number or `uplink`. Keys: the fields
- *                                          of struct craft (craft.h); hex=BYTES for a raw frame; repeat=N
+ *                                          of struct craft (craft.h); hex=BYTES for a raw frame; text=LINE for a
+ *                                          payload (_ is a space, CR LF at the end); repeat=N
  *                                          with inc=FIELD (sport dport icmp_id frag_id dst) and every=SECONDS
  *
  *   fragments PORT size=N KEY=VALUE...     the same in fragments with N bytes of payload each. order=1,0,2 of
@@ -137,16 +146,147 @@ static void budget_of(char *v, struct budget *b, bool bytes)
 static bool limit_word(struct policy *p, const char *key, char *value)
 {
 	static const char *const classes[LIMIT_CLASS_COUNT] = { "tcp", "udp", "icmp", "other" };
-	bool out = !strncmp(key, "outbound.", 9);
-	if (!out && strncmp(key, "lateral.", 8))
-		return false;
-	for (unsigned i = 0; i < LIMIT_CLASS_COUNT; i++) {
-		if (strcmp(key + (out ? 9 : 8), classes[i]))
-			continue;
-		*(out ? &p->outbound[i] : &p->lateral[i]) = limit_of(value);
-		return true;
+	const struct {
+		const char *name;
+		struct limit *limits;
+	} kinds[] = { { "outbound.", p->outbound },
+		      { "lateral.", p->lateral },
+		      { "per-destination.", p->per_destination },
+		      { "per-source.", p->per_source } };
+	for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		size_t n = strlen(kinds[k].name);
+		for (unsigned i = 0; i < LIMIT_CLASS_COUNT && !strncmp(key, kinds[k].name, n); i++)
+			if (!strcmp(key + n, classes[i])) {
+				kinds[k].limits[i] = limit_of(value);
+				return true;
+			}
 	}
-	return false;
+	if (!strcmp(key, "fan-out"))
+		p->fan_out = limit_of(value);
+	else if (!strcmp(key, "concurrent"))
+		p->concurrent = (uint32_t)number(value);
+	else if (!strcmp(key, "jitter"))
+		p->jitter = (uint8_t)number(value);
+	else
+		return false;
+	return true;
+}
+
+static struct policy_pool pool;
+
+static void load(void)
+{
+	struct err err;
+	if (policies_swap(&w->g->policies, &pool, policies, npolicies, 1, &err) < 0)
+		fail("refused", err.text);
+}
+
+static struct policy *policy_at(uint16_t port)
+{
+	for (uint32_t i = 0; i < npolicies; i++)
+		if (policies[i].port == port)
+			return &policies[i].policy;
+	fail("no policy yet for this port", NULL);
+	return NULL;
+}
+
+static void prefix(struct span *s, const char *text)
+{
+	if (!s->n)
+		s->first = (uint16_t)pool.nprefixes;
+	if (pool.nprefixes == POOL_PREFIXES || s->first + s->n != pool.nprefixes ||
+	    !addr_parse(text, -1, &pool.prefixes[pool.nprefixes]))
+		fail("not a prefix", text);
+	pool.nprefixes++;
+	s->n++;
+}
+
+static void list(char *s)
+{
+	struct policy *p = policy_at((uint16_t)number(word(&s)));
+	char *name = word(&s), *x;
+	struct span *l = !name                    ? NULL
+			 : !strcmp(name, "fence") ? &p->fence
+			 : !strcmp(name, "black") ? &p->black
+			 : !strcmp(name, "allow") ? &p->allow
+						  : NULL;
+	if (!l || l->n)
+		fail("not a list, or it is there already", name);
+	while ((x = word(&s)))
+		prefix(l, x);
+	load();
+}
+
+static unsigned one_of(const char *const *names, unsigned n, const char *text)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (names[i] && text && !strcmp(names[i], text))
+			return i;
+	fail("unknown word", text);
+	return 0;
+}
+
+static void rule_word(struct rule *r, const char *x, char *v)
+{
+	static const char *const per[PER_COUNT] = { "honeypot", "destination", "source", "honeynet" };
+	if (!strcmp(x, "out"))
+		r->directions |= RULE_OUT;
+	else if (!strcmp(x, "lateral"))
+		r->directions |= RULE_LATERAL;
+	else if (!strcmp(x, "in"))
+		r->directions |= RULE_IN;
+	else if (!strcmp(x, "tcp") || !strcmp(x, "udp")) {
+		r->has_proto = 1;
+		r->proto = x[0] == 't' ? 6 : 17;
+	} else if (!v)
+		fail("unknown word", x);
+	else if (!strcmp(x, "to"))
+		prefix(&r->to, v);
+	else if (!strcmp(x, "from"))
+		prefix(&r->from, v);
+	else if (!strcmp(x, "limit"))
+		r->limit = limit_of(v);
+	else if (!strcmp(x, "per"))
+		r->per = (uint8_t)one_of(per, PER_COUNT, v);
+	else if (!strcmp(x, "bytes"))
+		r->first.bytes = number(v);
+	else if (!strcmp(x, "packets"))
+		r->first.packets = number(v);
+	else if (!strcmp(x, "ports") && pool.nranges < POOL_RANGES && !r->ports.n) {
+		char *dash = strchr(v, '-');
+		if (dash)
+			*dash++ = 0;
+		r->ports = (struct span){ (uint16_t)pool.nranges, 1 };
+		pool.ranges[pool.nranges++] =
+		    (struct port_range){ (uint16_t)number(v), (uint16_t)number(dash ? dash : v) };
+	} else
+		fail("unknown word", x);
+}
+
+static void rule(char *s)
+{
+	static const char *const actions[ACTION_COUNT] = {
+		[ACTION_ALLOW] = "allow", [ACTION_LIMIT] = "limit", [ACTION_FIRST] = "first",
+		[ACTION_RESET] = "reset", [ACTION_DROP] = "drop",
+	};
+	struct policy *p = policy_at((uint16_t)number(word(&s)));
+	struct rule *r = &pool.rules[pool.nrules];
+	char *name = word(&s), *x;
+	if (!p->rules.n)
+		p->rules.first = (uint16_t)pool.nrules;
+	if (!name || pool.nrules == POOL_RULES || p->rules.first + p->rules.n != pool.nrules)
+		fail("the rules of one honeypot stand together", name);
+	snprintf(r->name, sizeof(r->name), "%s", name);
+	r->action = (uint8_t)one_of(actions, ACTION_COUNT, word(&s));
+	while ((x = word(&s))) {
+		char *v = strchr(x, '=');
+		if (v)
+			*v++ = 0;
+		rule_word(r, x, v);
+	}
+	pool.nrules++;
+	p->rules.n++;
+	load();
 }
 
 static bool dns_word(struct dns_policy *d, const char *key, char *value)
@@ -175,12 +315,13 @@ static void policy(char *s)
 	struct gw_policy_entry e = { .port = (uint16_t)number(word(&s)) };
 	struct policy *p = &e.policy;
 	char *x;
-	struct err err;
 	while ((x = word(&s))) {
 		char *v = strchr(x, '=');
 		if (v)
 			*v++ = 0;
-		if (!v && !strcmp(x, "inbound-deny"))
+		if (!v && !strcmp(x, "roach-motel"))
+			p->roach_motel = 1;
+		else if (!v && !strcmp(x, "inbound-deny"))
 			p->inbound_deny = 1;
 		else if (!v && !strcmp(x, "multicast-allow"))
 			p->multicast_allow = 1;
@@ -196,8 +337,7 @@ static void policy(char *s)
 		i++;
 	policies[i] = e;
 	npolicies += i == npolicies;
-	if (policies_swap(&w->g->policies, NULL, policies, npolicies, 1, &err) < 0)
-		fail("refused", err.text);
+	load();
 }
 
 /* ---- captures -------------------------------------------------------------- */
@@ -324,8 +464,25 @@ static const struct field {
 #undef F
 };
 
+/* A line of a protocol as payload. */
+static void set_text(struct craft *c, const char *value)
+{
+	static char line_of[4][256];
+	static unsigned turn;
+	char *t = line_of[turn++ % 4];
+	c->payload = (uint32_t)snprintf(t, sizeof(line_of[0]), "%s\r\n", value ? value : "");
+	for (char *at = t; *at; at++)
+		if (*at == '_')
+			*at = ' ';
+	c->data = (const uint8_t *)t;
+}
+
 static void set(struct craft *c, const char *key, char *value)
 {
+	if (!strcmp(key, "text")) {
+		set_text(c, value);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (strcmp(fields[i].name, key))
 			continue;
@@ -459,6 +616,10 @@ static void statement(char *s)
 		honeypot(s);
 	else if (!strcmp(verb, "policy"))
 		policy(s);
+	else if (!strcmp(verb, "list"))
+		list(s);
+	else if (!strcmp(verb, "rule"))
+		rule(s);
 	else if (!strcmp(verb, "pcap"))
 		capture_file(s);
 	else if (!strcmp(verb, "frame"))
