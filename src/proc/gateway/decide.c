@@ -289,6 +289,14 @@ void decide_new(struct gateway *g, const struct frame *f, uint16_t slot, uint8_t
 	decide(g, &a->talk, &a->decision);
 }
 
+bool decide_hears(struct gateway *g, const struct frame *f, const struct port *p)
+{
+	struct attempt a;
+	decide_new(g, f, p->conf.port, RULE_IN, &a);
+	const struct decision *d = &a.decision;
+	return !d->bar[0] && (d->action == ACTION_ALLOW || d->action == ACTION_REWRITE);
+}
+
 uint8_t decide_admit(struct gateway *g, const struct frame *f, struct attempt *a)
 {
 	return plan(g, &a->talk, &a->decision, NULL, f->now, &a->charges);

@@ -66,6 +66,9 @@ void decide_new(struct gateway *g, const struct frame *f, uint16_t slot, uint8_t
 uint8_t decide_admit(struct gateway *g, const struct frame *f, struct attempt *a);
 /* It has begun: charges it, if it was admitted, and keeps the decision in f->flow. */
 void decide_begin(struct gateway *g, const struct frame *f, const struct attempt *a);
+/* Does the policy of honeypot port p let a broadcast or multicast of the uplink in?
+ * None of these is a conversation: what only a limit would let in stays outside. */
+bool decide_hears(struct gateway *g, const struct frame *f, const struct port *p);
 /* Decides again about the conversation of f->flow, if there is reason to. */
 void decide_again(struct gateway *g, const struct frame *f);
 

@@ -2,6 +2,7 @@
 #include "proc/gateway/forward.h"
 
 #include "proc/gateway/capture.h"
+#include "proc/gateway/decide.h"
 #include "proc/gateway/gateway.h"
 #include "proc/gateway/play.h"
 #include "proc/gateway/shape.h"
@@ -91,7 +92,7 @@ static void send_to(struct gateway *g, struct port *p, const struct frame *f)
 
 /* Whom a broadcast or multicast reaches. Between honeypots that is only the
  * resolution of addresses: anything else would pass by the lateral limits. */
-static bool reaches(const struct gateway *g, const struct frame *f, const struct port *p)
+static bool reaches(struct gateway *g, const struct frame *f, const struct port *p)
 {
 	if (p == f->in || p->down || f->bytes.n > p->max_frame)
 		return false;
@@ -104,7 +105,7 @@ static bool reaches(const struct gateway *g, const struct frame *f, const struct
 		return false;
 	if (f->reason == REASON_RESOLUTION)
 		return true;
-	return port_is_uplink(f->in) && !pol->inbound_deny && engine_lets_flood(pol);
+	return port_is_uplink(f->in) && decide_hears(g, f, p) && engine_lets_flood(pol);
 }
 
 void forward_late(struct gateway *g, struct frame *f)

@@ -73,6 +73,16 @@ uint16_t rules_match(const struct policy_set *set, const struct talk *t, uint64_
 	const uint64_t *to = l->to[v].rules[lookup_interval(&l->to[v].of, lookup_address(t->family, t->to))];
 	const uint64_t *sports = t->has_ports ? l->sports.rules[l->sports.interval[t->from_port]] : l->sports.without;
 	const uint64_t *ports = t->has_ports ? l->ports.rules[l->ports.interval[t->to_port]] : l->ports.without;
+#ifdef MUTANT_RULES_LAST_WINS
+	uint16_t last = RULE_NONE;
+	for (unsigned i = s.first; i < (unsigned)s.first + s.n; i++)
+		if ((base[i / 64] & proto[i / 64] & from[i / 64] & to[i / 64] & sports[i / 64] & ports[i / 64]) >>
+			    i % 64 &
+			1 &&
+		    rest_matches(&set->pool.rules[i], t, wall))
+			last = (uint16_t)i;
+	return last;
+#endif
 	for (unsigned w = s.first / 64; w <= (unsigned)(s.first + s.n - 1) / 64; w++) {
 		uint64_t some = base[w] & proto[w] & from[w] & to[w] & sports[w] & ports[w];
 		for (; some; some &= some - 1) {

@@ -502,6 +502,44 @@ static void time_windows(void **state)
 	assert_int_equal(w->verdict, VERDICT_DROP);
 }
 
+/* Broadcasts of the uplink reach those whose policy lets them in. */
+static void what_is_heard(void **state)
+{
+	(void)state;
+	struct craft c = { IN,           .dmac = "ff:ff:ff:ff:ff:ff", .dst = "192.0.2.255", .proto = 17, .sport = 5353,
+			   .dport = 5353 };
+	apply();
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 3);
+	struct rule *r = builder_rule(b, "no mdns", ACTION_DROP, RULE_IN);
+	r->ports = builder_ports(b, "5353");
+	r->honeypots[0] = 1;
+	apply();
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 2);
+	r->honeypots[0] = 0;
+	apply();
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 0);
+	c.dport++;
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 3);
+	b->policy.black = builder_prefixes(b, "198.51.100.7");
+	apply();
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 0);
+	b->policy.black.n = 0;
+	b->policy.inbound_deny = 1;
+	apply();
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 0);
+	r->action = ACTION_ALLOW; /* by name, what is closed otherwise */
+	c.dport--;
+	apply();
+	world_send(w, WORLD_UPLINK, &c);
+	assert_int_equal(w->sent, 3);
+}
+
 /* ---- limits that narrow ------------------------------------------------------ */
 
 static void per_destination(void **state)
@@ -672,6 +710,7 @@ int main(void)
 		T(rewrites),
 		T(state_and_alert),
 		T(time_windows),
+		T(what_is_heard),
 		T(per_destination),
 		T(fan_out),
 		T(concurrent),
