@@ -535,6 +535,7 @@ static void what_is_heard(void **state)
 	assert_int_equal(w->sent, 0);
 	r->action = ACTION_ALLOW; /* by name, what is closed otherwise */
 	c.dport--;
+	c.sport++; /* another frame: the world remembers what nobody heard */
 	apply();
 	world_send(w, WORLD_UPLINK, &c);
 	assert_int_equal(w->sent, 3);
