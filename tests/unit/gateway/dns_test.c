@@ -564,8 +564,10 @@ static void a_tunnel(void **state)
 	char name[512];
 	snprintf(name, sizeof(name), "%s/iodine.pcap", root ? root : ".");
 	FILE *in = fopen(name, "rb");
-	if (!in)
-		skip(); /* the same is tested with names of our own */
+	if (!in) {
+		print_message("# no iodine.pcap (tests/data/README.md): only names of our own are tested\n");
+		return;
+	}
 	size_t n = fread(file, 1, sizeof(file), in);
 	fclose(in);
 	/* As examples/policies/careful has it. */
