@@ -165,6 +165,9 @@ static bool head_ok(const struct ev_sink *h, struct slice texts)
 {
 	struct slice text;
 	uint8_t field;
+#ifdef MUTANT_SINK_UNCHECKED
+	return h->record < SINK_REC_COUNT && h->service < SINK_SVC_COUNT && h->kept <= SINK_BODY_MAX;
+#endif
 	if (h->record >= SINK_REC_COUNT || h->service >= SINK_SVC_COUNT || (h->family != 4 && h->family != 6) ||
 	    (h->proto != IP_TCP && h->proto != IP_UDP) || h->ntexts > SINK_TEXTS || h->kept > SINK_BODY_MAX ||
 	    h->kept > h->body)
@@ -276,10 +279,19 @@ static void http_object(struct json *j, const struct ev_sink *h, struct slice te
 	json_end(j);
 }
 
+static const char *const services[SINK_SVC_COUNT] = { "smtp", "http", "tcp", "udp" };
+
+static void sinkhole_object(struct json *j, const struct ev_sink *h, struct slice texts)
+{
+	json_obj(j, "sinkhole");
+	json_str(j, "service", services[h->service]);
+	put(j, "sample", texts, SINK_F_SAMPLE);
+	json_end(j);
+}
+
 static void skep_object(struct json *j, const struct joined *who, const struct ev_sink *h, struct slice texts,
 			const char *file)
 {
-	static const char *const services[SINK_SVC_COUNT] = { "smtp", "http", "tcp", "udp" };
 	static const char *const records[SINK_REC_COUNT] = { "mail", "login", "request", "stream", "end" };
 	char session[16];
 	json_obj(j, "skep");
@@ -361,6 +373,8 @@ static int tell(struct evidence *e, const struct joined *who, const struct ev_si
 		smtp_object(&j, h, texts);
 	else if (!strcmp(type, "http"))
 		http_object(&j, h, texts);
+	else
+		sinkhole_object(&j, h, texts);
 	skep_object(&j, who, h, texts, file);
 	eve_end(&j);
 	return output_event(e, &j, e->now);
@@ -373,10 +387,8 @@ int output_sink(struct evidence *e, const struct source *s, struct slice body, i
 	char file[STORE_NAME] = "";
 	if (!slice_get(&body, &h, sizeof(h)) || (fd >= 0) != (h.kept > 0))
 		return -EPROTO;
-#ifndef MUTANT_SINK_UNCHECKED
 	if (!head_ok(&h, body))
 		return -EPROTO;
-#endif
 	int r = fd >= 0 ? keep(e, &h, fd, file) : 0;
 	if (r < 0)
 		return r;
