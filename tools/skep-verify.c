@@ -433,7 +433,7 @@ static int no_dots(const struct dirent *e)
 /* What is there that no record names. */
 static void others(void)
 {
-	static const char folders[] = " packets events console config sessions journal ";
+	static const char folders[] = " packets events console config sessions sinkhole journal ";
 	struct dirent **d, **e;
 	int n = scandirat(dir, ".", &d, no_dots, alphasort);
 	for (int i = 0; i < n; i++) {
