@@ -150,24 +150,24 @@ static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quot
 {
 	uint16_t named = 6; /* where the number of the header at *s stands */
 	uint8_t rank = 0;
+	bool strict = !quoted;
+#ifdef MUTANT_V6_EXT_FREE
+	strict = false;
+#endif
 	for (unsigned n = 0;; n++) {
 		uint8_t nh, len, was = rank;
 		struct slice h = *s, whole;
-#ifndef MUTANT_V6_EXT_FREE
-		if (!quoted && ip6_refused(*next)) {
+		if (strict && ip6_refused(*next)) {
 			verdict_drop(f, REASON_EXTENSION);
 			return true;
 		}
-#endif
 		rank = ip6_rank(*next, was);
 		if (!rank)
 			return true;
-#ifndef MUTANT_V6_EXT_FREE
-		if (!quoted && rank <= was) {
+		if (strict && rank <= was) {
 			verdict_drop(f, REASON_EXTENSION);
 			return false;
 		}
-#endif
 		if (n == IP6_EXTENSIONS_MAX || !slice_u8(&h, &nh) || !slice_u8(&h, &len))
 			return false;
 		if (!quoted)
@@ -197,10 +197,8 @@ static bool ip6_chain(struct frame *f, struct slice *s, uint8_t *next, bool quot
 		named = (uint16_t)(s->p - f->eth.p);
 		if (!slice_take(s, size, &whole))
 			return false;
-#ifndef MUTANT_V6_EXT_FREE
-		if (!quoted && *next == IP6_ROUTING)
+		if (strict && *next == IP6_ROUTING)
 			verdict_drop(f, REASON_EXTENSION);
-#endif
 		if (!quoted && (*next == IP6_HOP_BY_HOP || *next == IP6_DESTINATION))
 			ip6_options(f, whole);
 		*next = nh;
