@@ -5,7 +5,7 @@
 #define URG 0x20
 
 static struct world *w;
-static uint8_t stream[1 << 20];
+static uint8_t stream[(1 << 20) + CRAFT_MAX]; /* any place of it, and a segment */
 
 /* A connection of which the test plays both ends. isn and numbers in it are relative. */
 static struct {
