@@ -35,7 +35,7 @@ enum verdict {
 	X(MALFORMED, "malformed", "headers do not parse or contradict each other")                                     \
 	X(CHECKSUM, "checksum", "wrong checksum")                                                                      \
 	X(FRAGMENT, "fragment", "overlapping, tiny or otherwise unacceptable fragment")                                \
-	X(EXTENSION, "extension", "IP options or IPv6 extension headers: a route, out of order, or unknown")                               \
+	X(EXTENSION, "extension", "IP options or IPv6 extension headers: a route, out of order, or unknown")           \
 	X(SPOOFED_MAC, "spoofed-mac", "source MAC does not belong to the port")                                        \
 	X(SPOOFED_ADDRESS, "spoofed-address", "source address does not belong to the port")                            \
 	X(SPOOFED_ARP, "spoofed-arp", "ARP or ND claims an address that is not the port's")                            \

@@ -233,14 +233,10 @@ static const struct seccomp_rule sanitizer[] = {
 int isolate_filter(enum role role, struct seccomp_table out[ISOLATE_TABLES])
 {
 	static const struct seccomp_table of_role[ROLE_COUNT] = {
-		[ROLE_SUPER] = SECCOMP_TABLE(super_rules),
-		[ROLE_GATEWAY] = SECCOMP_TABLE(gateway_rules),
-		[ROLE_JUDGE] = SECCOMP_TABLE(judge_rules),
-		[ROLE_VMM] = SECCOMP_TABLE(vmm_rules),
-		[ROLE_EVIDENCE] = SECCOMP_TABLE(evidence_rules),
-		[ROLE_INTROSPECT] = SECCOMP_TABLE(introspect_rules),
-		[ROLE_SINKHOLE] = SECCOMP_TABLE(sinkhole_rules),
-		[ROLE_INSPECT] = SECCOMP_TABLE(inspect_rules),
+		[ROLE_SUPER] = SECCOMP_TABLE(super_rules),       [ROLE_GATEWAY] = SECCOMP_TABLE(gateway_rules),
+		[ROLE_JUDGE] = SECCOMP_TABLE(judge_rules),       [ROLE_VMM] = SECCOMP_TABLE(vmm_rules),
+		[ROLE_EVIDENCE] = SECCOMP_TABLE(evidence_rules), [ROLE_INTROSPECT] = SECCOMP_TABLE(introspect_rules),
+		[ROLE_SINKHOLE] = SECCOMP_TABLE(sinkhole_rules), [ROLE_INSPECT] = SECCOMP_TABLE(inspect_rules),
 	};
 	static const struct seccomp_table c = SECCOMP_TABLE(common), p = SECCOMP_TABLE(no_paths);
 	int n = 0;
