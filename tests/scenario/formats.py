@@ -138,7 +138,8 @@ SHAPES = {SOURCE: (24, 1), LOSS: (16, 0), TAMPER: (0, 1), SESSION: (56, 1), END:
           MODULE: (0, 1), CRED: (16, 0)}
 Record = collections.namedtuple("Record", "kind flags seq time gtime session pid ppid uid tty comm payload")
 KINDS = ("flow", "machine", "policy", "operator", "evidence", "stats", "session", "login", "command", "process", "module",
-         "file", "connection", "introspection", "dns", "smtp", "http", "sinkhole")
+         "file", "connection", "introspection", "dns", "smtp", "http", "sinkhole",
+         "trigger", "engine", "alert")
 
 
 def sessions(path):
