@@ -125,6 +125,16 @@ class Net:
     def evidence(self):
         return pathlib.Path(STATE) / "nets" / self.name / "evidence"
 
+    def recorded(self, *filters):
+        """Every frame in the evidence that passes the display filters: (interface, source, destination, verdict and
+        what else its comment says)."""
+        whole = self.dir / "all.pcapng"
+        skep("pcap", self.name, "-w", whole)
+        _, out = run(["tshark", "-r", whole, "-T", "fields", "-e", "frame.interface_name", "-e", "ip.src", "-e", "ip.dst",
+                      "-e", "frame.comment", "-Y", " && ".join(f"({f})" for f in filters)], timeout=120)
+        rows = [line.split("\t") for line in out.splitlines() if "verdict=" in line]
+        return [(r[0], r[1], r[2], dict(w.split("=", 1) for w in r[3].split() if "=" in w)) for r in rows]
+
     def pids(self):
         """Every process of this honeynet, by its role, from the operator's view."""
         return self.nets()[0]
