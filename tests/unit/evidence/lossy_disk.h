@@ -47,7 +47,8 @@ static uint32_t lossy_rnd(uint32_t below)
 	return below ? (uint32_t)(lossy_seed >> 32) % below : 0;
 }
 
-static const char *const lossy_folders[] = { "packets", "events", "console", "config", "sessions", "journal", "key" };
+static const char *const lossy_folders[] = { "packets",  "events",   "console", "config",
+					     "sessions", "sinkhole", "journal", "key" };
 #define LOSSY_FOLDERS (sizeof(lossy_folders) / sizeof(lossy_folders[0]))
 
 static struct lossy_file *lossy_find(ino_t ino)
