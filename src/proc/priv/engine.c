@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/suricata.h"
+#include "proc/priv/hub.h"
 #include "proc/priv/netlink.h"
 #include "proc/priv/state.h"
 #include "sandbox/jail.h"
@@ -29,7 +30,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -54,53 +54,19 @@ static void drop(int *fd)
 	*fd = -1;
 }
 
-/* Up, and silent. */
-static int wake(int sk, const char *name, struct err *e)
-{
-	struct ifreq r = { .ifr_flags = 0 };
-	text_copy(r.ifr_name, IFNAMSIZ, name);
-	if (ioctl(sk, SIOCGIFFLAGS, &r) < 0)
-		return err_sys(e, -errno, "cannot look at interface %s", name);
-	r.ifr_flags |= IFF_UP | IFF_NOARP;
-	if (ioctl(sk, SIOCSIFFLAGS, &r) < 0)
-		return err_sys(e, -errno, "cannot switch on interface %s", name);
-	return 0;
-}
-
 static void hub_name(unsigned i, char out[IFNAMSIZ])
 {
 	snprintf(out, IFNAMSIZ, "engine%u", i);
 }
 
-/* A veth pair where there is no TAP: our end, in the hub, with a packet socket. */
+/* Our end of a veth pair, with its packet socket. */
 static int pair_make(unsigned i, const char *name, int netns, struct err *e)
 {
 	char up[IFNAMSIZ];
 	uint8_t mac[6];
 	hub_name(i, up);
 	mac_auto("engine", up, mac);
-	int nl = nl_open(e), sk = nl < 0 ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int r = nl < 0 ? nl : sk < 0 ? err_sys(e, -errno, "cannot make a socket") : 0;
-	if (!r) {
-		/* That of an earlier one, whose namespace is on its way out. */
-		unsigned old = nl_index(sk, up);
-		if (old)
-			nl_link_del(nl, old);
-		r = nl_veth(nl, up, HUB_INDEX + i, name, mac, netns);
-		if (r < 0)
-			err_sys(e, r, "cannot make the interface %s of the engine", name);
-	}
-	if (!r && (r = nl_offloads_off(sk, up)) < 0)
-		err_sys(e, r, "cannot switch off the offloads of %s", up);
-	if (!r)
-		r = wake(sk, up, e);
-	if (!r)
-		r = lab_open_packet(sk, up, e);
-	if (r < 0 && sk >= 0)
-		nl_link_del(nl, nl_index(sk, up));
-	drop(&sk);
-	drop(&nl);
-	return r;
+	return hub_veth(up, HUB_INDEX + i, name, mac, netns, e);
 }
 
 static int inside(struct furnish *f, bool taps, struct err *e)
@@ -112,7 +78,7 @@ static int inside(struct furnish *f, bool taps, struct err *e)
 		if (!taps && (r = nl_offloads_off(sk, f->names[i])) < 0)
 			err_sys(e, r, "cannot switch off the offloads of %s", f->names[i]);
 		if (!r)
-			r = wake(sk, f->names[i], e);
+			r = hub_wake(sk, f->names[i], e);
 	}
 	close(sk);
 	return r;

@@ -18,6 +18,7 @@
  */
 #include "base/log.h"
 #include "base/text.h"
+#include "proc/priv/hub.h"
 #include "proc/priv/netlink.h"
 #include "proc/priv/state.h"
 
@@ -28,7 +29,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,18 +90,6 @@ static void settings(const uint8_t mac[6])
 	look_distant(mac);
 }
 
-static int wake(int sk, const char *name, struct err *e)
-{
-	struct ifreq r = { .ifr_flags = 0 };
-	text_copy(r.ifr_name, IFNAMSIZ, name);
-	if (ioctl(sk, SIOCGIFFLAGS, &r) < 0)
-		return err_sys(e, -errno, "cannot look at interface %s", name);
-	r.ifr_flags |= IFF_UP | IFF_NOARP;
-	if (ioctl(sk, SIOCSIFFLAGS, &r) < 0)
-		return err_sys(e, -errno, "cannot switch on interface %s", name);
-	return 0;
-}
-
 /* In the namespace: the interface is there. */
 static int furnish(int nl, int sk, const uint8_t mac[6], bool tap, struct err *e)
 {
@@ -113,7 +101,7 @@ static int furnish(int nl, int sk, const uint8_t mac[6], bool tap, struct err *e
 		return err_sys(e, r, "cannot switch off the offloads of the sinkhole");
 	if ((r = nl_link_up(nl, lo)) < 0)
 		return err_sys(e, r, "cannot switch on the loopback of the sinkhole");
-	if ((r = wake(sk, NAME, e)) < 0)
+	if ((r = hub_wake(sk, NAME, e)) < 0)
 		return r;
 	for (uint8_t family = 4; family <= 6; family += 2) {
 		r = nl_rule_in(nl, family, NAME, TABLE_IN);
@@ -136,28 +124,7 @@ static int make_veth(uint32_t net, const uint8_t mac[6], int ns, struct err *e)
 {
 	char up[IFNAMSIZ];
 	hub_name(net, up);
-	int nl = nl_open(e), sk = nl < 0 ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int r = nl < 0 ? nl : sk < 0 ? err_sys(e, -errno, "cannot make a socket") : 0;
-	if (!r) {
-		/* That of an earlier one, whose namespace is on its way out. */
-		unsigned old = nl_index(sk, up);
-		if (old)
-			nl_link_del(nl, old);
-		r = nl_veth(nl, up, HUB_INDEX + net, NAME, mac, ns);
-		if (r < 0)
-			err_sys(e, r, "cannot make the interface of the sinkhole");
-	}
-	if (!r && (r = nl_offloads_off(sk, up)) < 0)
-		err_sys(e, r, "cannot switch off the offloads of %s", up);
-	if (!r)
-		r = wake(sk, up, e);
-	if (!r)
-		r = lab_open_packet(sk, up, e);
-	if (sk >= 0)
-		close(sk);
-	if (nl >= 0)
-		close(nl);
-	return r;
+	return hub_veth(up, HUB_INDEX + net, NAME, mac, ns, e);
 }
 
 /* Makes namespace and interface; returns the port. This process is back in `hub`
