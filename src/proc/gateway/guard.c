@@ -122,12 +122,14 @@ static bool is_group(const struct port *p, const struct tuple *t)
 		return true;
 	for (uint32_t i = 0; i < p->conf.naddrs; i++) {
 		const struct addr *a = &p->conf.addrs[i];
+		if (a->family != 4 || a->plen >= 31)
+			continue;
 		uint32_t net = 0, to = 0, mask = a->plen ? ~0u << (32 - a->plen) : 0;
 		for (unsigned k = 0; k < 4; k++) {
 			net = net << 8 | a->b[k];
 			to = to << 8 | t->daddr[k];
 		}
-		if (a->family == 4 && a->plen < 31 && to == (net | ~mask))
+		if (to == (net | ~mask))
 			return true;
 	}
 	return false;

@@ -279,7 +279,8 @@ static void no_captures(void **state)
 	put(0xa1b2c3d4, 4);
 	put(9, 2);
 	put(9, 2);
-	put(0, 16);
+	put(0, 8);
+	put(0, 8);
 	assert_int_equal(open_it(), -EINVAL);
 	uint8_t small[16];
 	assert_int_equal(pcap_reader_open(&r, 0, small, sizeof(small), &e), -EINVAL);
