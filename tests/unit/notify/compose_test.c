@@ -69,8 +69,7 @@ static void header_injection(void **state)
 		"x\r\n\r\n.\r\nMAIL FROM:<a@example.net>",
 		"\r\n.\r\n",
 		"x\x0b\x0c\x85 Bcc: y",
-		"\xe2\x80\xa8"
-		"Bcc: z",
+		"\xe2\x80\xa8 Bcc: z",
 		"x\rBcc: y",
 		"\x1b]0;title\x07\x1b[2J",
 	};

@@ -26,8 +26,10 @@ static struct err e;
 
 static void put(uint64_t v, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		file[len++] = (uint8_t)(v >> 8 * (big ? n - 1 - i : i));
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = big ? n - 1 - i : i;
+		file[len++] = at < 8 ? (uint8_t)(v >> 8 * at) : 0;
+	}
 }
 
 static void bytes(const void *p, size_t n)
