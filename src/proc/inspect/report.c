@@ -147,7 +147,7 @@ enum log_kind report_log(const char *raw, size_t n, struct inspect_state *s)
 	unsigned loaded, failed;
 	text_safe(line, sizeof(line), raw, n < sizeof(line) ? n : sizeof(line) - 1, false);
 	if ((at = find(line, "This is Suricata version "))) {
-		snprintf(s->version, sizeof(s->version), "%.*s", (int)strcspn(at, " "), at);
+		text_safe(s->version, sizeof(s->version), at, strcspn(at, " "), false);
 		return LOG_KIND_VERSION;
 	}
 	if ((at = find(line, "rule files processed. ")) &&
@@ -160,7 +160,9 @@ enum log_kind report_log(const char *raw, size_t n, struct inspect_state *s)
 		return LOG_KIND_STARTED;
 	if (!strncmp(line, "E: ", 3) || !strncmp(line, "Error: ", 7) || !strncmp(line, "W: detect", 9) ||
 	    !strncmp(line, "Warning: detect", 15)) {
-		snprintf(s->text, sizeof(s->text), "%.199s", strchr(line, ':') + 2);
+		/* Cut between two characters. */
+		at = strchr(line, ':') + 2;
+		text_safe(s->text, sizeof(s->text), at, strlen(at), false);
 		return LOG_KIND_PROBLEM;
 	}
 	return LOG_KIND_OTHER;
