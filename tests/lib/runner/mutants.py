@@ -16,6 +16,7 @@ import re
 import shlex
 import shutil
 import threading
+import time
 
 from . import builds, scenario
 
@@ -158,6 +159,8 @@ def compile_mutant(r, d, commands, objects, name):
 
 
 def one(r, d, commands, objects, goals, name, test, what, label, honest):
+    began = time.monotonic()
+
     def ninja():
         return r.cmd(["ninja", "-C", d, "-j", str(r.o.jobs), *goals], timeout=600)
 
@@ -177,7 +180,7 @@ def one(r, d, commands, objects, goals, name, test, what, label, honest):
             return
         bad, out = fails(r, d, test)
         if bad:
-            r.passed(label)
+            r.passed(label, tail=f" {time.monotonic() - began:.1f} s")
         elif bad is None:
             r.failed(label, f"the test could not be run\n{out}")
         else:
