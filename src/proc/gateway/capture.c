@@ -89,6 +89,10 @@ uint8_t capture(struct gateway *g, const struct frame *f)
 	if (f->reason == REASON_MALFORMED)
 		return REASON_NONE;
 #endif
+#ifdef MUTANT_ENGINE_UNCAPTURED
+	if (port_is_engine(f->in))
+		return REASON_NONE;
+#endif
 	struct ring_frame head = { .caplen = (uint32_t)f->bytes.n,
 				   .wirelen = f->wirelen,
 				   .dir = FRAME_IN,
