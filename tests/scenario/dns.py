@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-# needs: both uml image:busybox tool:sshpass tool:ssh tool:tcpdump timeout:300
+# needs: root uml image:busybox tool:sshpass tool:ssh tool:tcpdump timeout:300
 """A honeypot's names are resolved by the operator's resolver whatever server it
 asks; what is no plain question, or too many names, goes nowhere."""
 import sys
