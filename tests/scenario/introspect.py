@@ -232,7 +232,7 @@ def test_tampered():
         f.seek(addr)
         f.write(plan[80:85])
     true(eventually(lambda: inside("box")["state"] == "tampered" and net.honeypot("box")["frozen"], 10), net.honeypot("box"))
-    true(events("introspection", eventid="skep.introspection.tampered", honeypot="box"), "not told")
+    true(eventually(lambda: events("introspection", eventid="skep.introspection.tampered", honeypot="box"), 10), "not told")
     equal((inside("web")["state"], net.honeypot("web")["frozen"]), ("hooks", False))
     status, _ = net.lab("ping", "-c", "1", "-W", "1", BOX, check=False)
     true(status != 0, "a frozen honeypot answers")

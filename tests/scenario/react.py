@@ -16,7 +16,7 @@ from honeynet import SSH, Net, equal, eventually, main, run, skep, true, two
 
 ONE, TWO = "192.0.2.11", "192.0.2.12"
 SERVER = "203.0.113.9"
-PAUSE = int(os.environ.get("SKEP_PAUSE", "60"))
+PAUSE = int(os.environ.get("SKEP_PAUSE", "15"))  # 60: as long as an administrator needs
 
 # Where the notify process, which is nobody if root began, can write.
 there = pathlib.Path(tempfile.mkdtemp(prefix="skep-notices-", dir="/tmp"))
