@@ -36,7 +36,7 @@ static void drain(void)
 }
 
 /* The first frame of conversation i, or another: from one of 65,536 addresses to
- * one of the honeypots. Frames from the uplink are not asked for their checksums. */
+ * one of the honeypots. UDP goes without a checksum, IP's is made here. */
 static void one(uint32_t i)
 {
 	uint8_t verdict, *ip = frame + 14;
@@ -50,6 +50,11 @@ static void one(uint32_t i)
 	frame[5] = (uint8_t)(0x10 + pot);
 	ip[20] = (uint8_t)(port >> 8);
 	ip[21] = (uint8_t)port;
+	ip[26] = ip[27] = 0;
+	ip[10] = ip[11] = 0;
+	uint16_t sum = craft_sum(ip, 20, 0);
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
 	w->now += 1000;
 	gateway_frame(w->g, &w->g->ports[WORLD_UPLINK], slice_of(frame, len), (uint32_t)len, w->now, &verdict);
 	judged++;
